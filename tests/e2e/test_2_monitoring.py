@@ -1,0 +1,74 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Step 2: Prometheus and cAdvisor; and, once everything runs, what they see of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+from support.deployment import Cluster, Deployment, eventually
+
+SCRAPE = 15  # seconds between two readings
+
+
+@pytest.fixture(scope="module")
+def prometheus(deployment: Deployment) -> Prometheus:
+    return Prometheus(f"http://{next(iter(deployment.nodes.values()))}:30090")
+
+
+class Prometheus:
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.http = requests.Session()
+        self.http.trust_env = False
+
+    def api(self, path: str, **parameters: str) -> Any:
+        answer = self.http.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=10)
+        assert answer.status_code == 200, f"{answer.url} answered {answer.status_code}"
+        return answer.json()["data"]
+
+    def targets(self) -> dict[tuple[str, str], tuple[str, str]]:
+        """{(job, instance): (health, last error)}"""
+        active = self.api("targets", state="active")["activeTargets"]
+        return {(t["labels"]["job"], t["labels"]["instance"]): (t["health"], t["lastError"]) for t in active}
+
+    def assert_up(self, *jobs: str) -> None:
+        targets = {name: state for name, state in self.targets().items() if name[0] in jobs}
+        assert {job for job, _ in targets} == set(jobs)
+        down = {name: error for name, (health, error) in targets.items() if health != "up"}
+        assert not down, f"down: {down}"
+
+
+@pytest.mark.monitoring
+def test_prometheus_scrapes_itself_and_cadvisor(prometheus: Prometheus) -> None:
+    """Prometheus reads itself and cAdvisor"""
+    eventually(lambda: prometheus.assert_up("prometheus", "cadvisor"), seconds=4 * SCRAPE)
+
+
+@pytest.mark.monitoring
+def test_cadvisor_runs_on_every_node(cluster: Cluster) -> None:
+    """cAdvisor runs on every node"""
+    status = cluster.apps.read_namespaced_daemon_set("cadvisor", "monitoring").status
+    assert status.number_ready == len(cluster.core.list_node().items)
+
+
+@pytest.mark.nginx
+def test_every_target_is_up(prometheus: Prometheus, deployment: Deployment) -> None:
+    """Every target of Prometheus is up, the four machines among them"""
+    eventually(lambda: prometheus.assert_up("prometheus", "cadvisor", "node"), seconds=4 * SCRAPE)
+    machines = {instance for job, instance in prometheus.targets() if job == "node"}
+    assert machines == {machine.name for machine in deployment.machines()}
+
+
+@pytest.mark.odoo
+def test_cadvisor_sees_odoo(prometheus: Prometheus, odoo_pods: list[str]) -> None:
+    """Prometheus holds cAdvisor's series of each Odoo pod, by the pod's name"""
+
+    def check() -> None:
+        series = prometheus.api("query", query='container_memory_working_set_bytes{namespace="odoo",container="odoo"}')["result"]
+        seen = {entry["metric"]["pod"] for entry in series if float(entry["value"][1]) > 0}
+        assert set(odoo_pods) <= seen, f"no series of {set(odoo_pods) - seen}"
+
+    eventually(check, seconds=6 * SCRAPE)

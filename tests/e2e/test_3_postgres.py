@@ -1,0 +1,106 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Step 3: the PostgreSQL machines. Which of them is primary is asked, not assumed."""
+
+from __future__ import annotations
+
+import uuid
+
+import psycopg
+import pytest
+from support.deployment import Deployment, Machine, eventually
+
+pytestmark = pytest.mark.postgres
+
+
+def sql(machine: Machine, statement: str, database: str = "postgres") -> str:
+    return machine.run("runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d %s -c %s", database, statement)
+
+
+@pytest.fixture(scope="module")
+def machines(deployment: Deployment) -> list[Machine]:
+    return deployment.machines("postgres")
+
+
+@pytest.fixture(scope="module")
+def primary(machines: list[Machine]) -> Machine:
+    primaries = [machine for machine in machines if sql(machine, "SELECT pg_is_in_recovery()") == "f"]
+    assert len(primaries) == 1, f"primaries: {[machine.name for machine in primaries]}"
+    return primaries[0]
+
+
+@pytest.fixture(scope="module")
+def standbys(machines: list[Machine], primary: Machine) -> list[Machine]:
+    return [machine for machine in machines if machine is not primary]
+
+
+def test_machines_run(machines: list[Machine]) -> None:
+    """systemd is 'running' on the PostgreSQL machines: no unit failed"""
+    for machine in machines:
+        machine.assert_running()
+
+
+def test_standby_streams(primary: Machine, standbys: list[Machine]) -> None:
+    """Every standby streams from the primary through a slot of its own"""
+    assert standbys
+    query = "SELECT count(*) FROM pg_stat_replication r JOIN pg_replication_slots s ON s.active_pid = r.pid WHERE r.state = 'streaming'"
+    assert int(sql(primary, query)) == len(standbys)
+    for standby in standbys:
+        assert sql(standby, "SELECT status FROM pg_stat_wal_receiver") == "streaming", standby.name
+
+
+def test_row_reaches_the_standby(primary: Machine, standbys: list[Machine]) -> None:
+    """A row written on the primary is read on the standby"""
+    word = uuid.uuid4().hex
+    table = f"verify_{word}"
+    sql(primary, f"CREATE TABLE {table} AS SELECT '{word}' AS word")
+    try:
+        for standby in standbys:
+
+            def check(standby: Machine = standby) -> None:
+                assert sql(standby, f"SELECT to_regclass('{table}') IS NOT NULL") == "t"
+                assert sql(standby, f"SELECT word FROM {table}") == word
+
+            eventually(check, seconds=10, every=0.2)
+    finally:
+        sql(primary, f"DROP TABLE {table}")
+
+
+def test_standby_refuses_writes(standbys: list[Machine]) -> None:
+    """Writing on the standby is refused"""
+    for standby in standbys:
+        done = standby.host.run("runuser -u postgres -- psql -Xq -d postgres -c 'CREATE TABLE refused ()'")
+        assert done.rc != 0
+        assert "read-only transaction" in done.stderr
+
+
+def test_data_is_checksummed(machines: list[Machine]) -> None:
+    """Data pages carry checksums, passwords are SCRAM"""
+    for machine in machines:
+        assert sql(machine, "SHOW data_checksums") == "on", machine.name
+        weak = sql(machine, "SELECT rolname FROM pg_authid WHERE rolpassword IS NOT NULL AND rolpassword NOT LIKE 'SCRAM-SHA-256$%'")
+        assert weak == "", f"{machine.name}: {weak}"
+
+
+def test_strangers_are_refused(machines: list[Machine]) -> None:
+    """The database turns away an address that is not listed, and a client without TLS"""
+    for machine in machines:
+        for mode in ("require", "disable"):
+            with pytest.raises(psycopg.OperationalError, match="pg_hba.conf rejects connection"):
+                psycopg.connect(
+                    host=machine.address, user="odoo", password="wrong", dbname="odoo", sslmode=mode, connect_timeout=5
+                )
+
+
+def test_listens_only_where_needed(machines: list[Machine]) -> None:
+    """PostgreSQL listens on loopback and on the machines' network, nowhere else"""
+    for machine in machines:
+        listening = {line.split()[3].rsplit(":", 1)[0] for line in machine.run("ss -Hltn 'sport = :5432'").splitlines()}
+        assert listening <= {"127.0.0.1", "[::1]", machine.address}, f"{machine.name}: {listening}"
+        assert machine.address in listening
+
+
+def test_node_exporter_tells_its_name(machines: list[Machine]) -> None:
+    """node_exporter answers on :9100 of the PostgreSQL machines, with the right name"""
+    for machine in machines:
+        machine.assert_node_exporter()

@@ -1,0 +1,112 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Step 5: the proxies, and the whole system through them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import uuid
+
+import pytest
+from support.deployment import Deployment, Machine
+from support.odoo import Door
+
+pytestmark = pytest.mark.nginx
+
+STATIC = "/web/static/src/img/favicon.ico"
+
+
+@pytest.fixture(scope="module")
+def machines(deployment: Deployment) -> list[Machine]:
+    return deployment.machines("nginx")
+
+
+def test_machines_run(machines: list[Machine]) -> None:
+    """systemd is 'running' on the nginx machines: no unit failed"""
+    assert machines
+    for machine in machines:
+        machine.assert_running()
+
+
+def test_node_exporter_tells_its_name(machines: list[Machine]) -> None:
+    """node_exporter answers on :9100 of the nginx machines, with the right name"""
+    for machine in machines:
+        machine.assert_node_exporter()
+
+
+def test_login_page_through_every_proxy(proxies: dict[str, Door]) -> None:
+    """The login page is 200 through both proxies"""
+    assert len(proxies) >= 2
+    for name, door in proxies.items():
+        assert door.get("/web/login").status_code == 200, name
+
+
+def test_session_goes_from_proxy_to_proxy(proxies: dict[str, Door], pod_doors: list[Door], deployment: Deployment) -> None:
+    """A login through one proxy is used through the other and on each pod by address"""
+    first, *others = proxies.values()
+    first.log_in("admin", deployment.secret("odoo_admin_password"))
+    uid = first.user_id()
+    assert uid
+    for door in [*others, *pod_doors]:
+        door.session_id = first.session_id
+        assert door.user_id() == uid, door.url
+
+
+def test_static_file_is_cached(proxies: dict[str, Door]) -> None:
+    """The same static file is a MISS, then a HIT, on each proxy"""
+    path = f"{STATIC}?unique={uuid.uuid4().hex}"
+    for name, door in proxies.items():
+        first, second = door.get(path), door.get(path)
+        statuses = [answer.headers.get("X-Cache-Status") for answer in (first, second)]
+        assert statuses == ["MISS", "HIT"], f"{name}: {statuses}"
+        assert first.status_code == second.status_code == 200
+        assert first.content == second.content
+        assert "Set-Cookie" not in second.headers
+
+
+def test_users_page_is_never_cached(proxies: dict[str, Door], deployment: Deployment) -> None:
+    """A page of a logged-in user is never stored, nor served to anybody else"""
+    for name, door in proxies.items():
+        stranger = Door(door.url)
+        door.log_in("admin", deployment.secret("odoo_admin_password"))
+        for path in ("/web", "/web/login", "/web/image?model=res.users&id=2&field=image_128"):
+            for _ in range(2):
+                answer = door.get(path)
+                assert answer.headers.get("X-Cache-Status", "BYPASS") not in {"HIT", "STALE", "UPDATING", "REVALIDATED"}, f"{name}{path}"
+        mine, theirs = door.get("/web"), stranger.get("/web")
+        assert mine.status_code == 200, name
+        assert theirs.status_code in (302, 303), name
+        assert "session_info" in mine.text
+        assert "session_info" not in theirs.text
+
+
+def test_nothing_listens_everywhere(deployment: Deployment) -> None:
+    """Nothing but ssh listens on every address of a machine"""
+    for machine in deployment.machines():
+        everywhere = {address for address in machine.listening() if address.startswith(("0.0.0.0:", "*:", "[::]:"))}
+        assert everywhere <= {"0.0.0.0:22", "[::]:22"}, f"{machine.name}: {everywhere}"
+
+
+def test_no_secret_in_processes(deployment: Deployment) -> None:
+    """No secret stands in a process's arguments, a container's description or a log of the machines"""
+    texts = {"processes of this host": subprocess.run(["ps", "axww", "-o", "args"], check=True, capture_output=True, text=True).stdout}
+    for machine in deployment.machines():
+        texts[f"processes of {machine.name}"] = machine.run("ps axwwe -o args --no-headers | grep -v 'ps axwwe'")
+        texts[f"journal of {machine.name}"] = machine.run("journalctl --no-pager --quiet -n 20000")
+    for name in container_names(deployment):
+        described = subprocess.run(["docker", "inspect", name], check=True, capture_output=True, text=True).stdout
+        assert json.loads(described)
+        texts[f"docker inspect {name}"] = described
+    for where, text in texts.items():
+        leaked = [name for name, secret in deployment.secrets.items() if secret in text]
+        assert not leaked, f"{where}: {leaked}"
+
+
+def container_names(deployment: Deployment) -> list[str]:
+    """The deployment's containers; none where a hypervisor runs the machines."""
+    if not any(machine.variables.get("vagrant_minikube_provider") == "docker" for machine in deployment.machines()):
+        return []
+    label = f"label=odoo-deploy.deployment={deployment.name}"
+    listing = ["docker", "ps", "--all", "--filter", label, "--format", "{{.Names}}"]
+    return subprocess.run(listing, check=True, capture_output=True, text=True).stdout.split()

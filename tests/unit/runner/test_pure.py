@@ -1,0 +1,371 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The runner's pure parts: step lists, journal, lock, scrubber, preflight, inventory, command line."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import ipaddress
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner import cli, commands, completion, inventory, lock, preflight, procs, report, scrub
+from runner.exits import Failure
+from runner.journal import RUNNING, VERIFIED, Journal
+from runner.steps import HEADING, QUESTION, STEPS, format_steps, parse_steps
+
+NETWORK = ipaddress.IPv4Network("192.168.99.0/24")
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("3", [3]),
+        ("3-5", [3, 4, 5]),
+        ("2,4", [2, 4]),
+        ("4,2,4", [2, 4]),
+        ("1-2, 5", [1, 2, 5]),
+        ("1-5", [1, 2, 3, 4, 5]),
+    ],
+)
+def test_step_lists(text: str, numbers: list[int]) -> None:
+    steps = parse_steps(text)
+    assert [step.number for step in steps] == numbers
+    assert parse_steps(format_steps(steps)) == steps
+
+
+@pytest.mark.parametrize("text", ["", "0", "6", "5-3", "3-", "-3", "a", "1,,2", "1-9", "٣", "²", "1.5", "3-4-5"])
+def test_step_lists_that_are_none(text: str) -> None:
+    with pytest.raises(ValueError, match="'"):
+        parse_steps(text)
+
+
+def test_words_of_the_steps() -> None:
+    assert HEADING == "** Odoo App deployment process consists of below steps **"
+    assert QUESTION.strip() == "Are you sure want to start deployment? [y/n] >"
+    assert [step.title for step in STEPS] == [
+        "Starts Minikube cluster",
+        "Deploys Prometheus server on minikube",
+        "Starts Postgresql Master-Slave VMs",
+        "Deploys Odoo app on Minikube",
+        "Starts Nginx proxies VMs",
+    ]
+
+
+def test_journal_keeps_what_was_done(tmp_path: Path) -> None:
+    path = tmp_path / "journal.json"
+    journal = Journal(path)
+    journal.record(3, state=RUNNING, log="a.log")
+    journal.record(3, state=VERIFIED, changed=2)
+    again = Journal(path)
+    assert again.state(3) == VERIFIED
+    assert again.step(3)["log"] == "a.log"
+    assert again.state(4) is None
+    again.record(3, state=RUNNING)
+    assert "changed" not in Journal(path).step(3)
+    assert [file.name for file in tmp_path.iterdir()] == ["journal.json"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"version": 99, "steps": {}}', '{"version": 1, "steps": []}', '{"version": 1}']
+)
+def test_journal_that_cannot_be_read(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "journal.json"
+    path.write_text(text)
+    journal = Journal(path)
+    journal.record(1, state=RUNNING)
+    assert Journal(path).state(1) == RUNNING
+
+
+def test_journal_survives_a_write_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(tmp_path / "journal.json")
+    journal.record(1, state=VERIFIED)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space"):
+        journal.record(1, state=RUNNING)
+    assert Journal(journal.path).state(1) == VERIFIED
+    assert [file.name for file in tmp_path.iterdir()] == ["journal.json"]
+
+
+def test_lock_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "lock"
+    code = f"import sys; sys.path.insert(0, {str(Path(lock.__file__).parents[1])!r}); import pathlib, time; from runner import lock;"
+    code += f"lock.acquire(pathlib.Path({str(path)!r}), './run.py --yes'); print('held', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(Failure, match=rf"\./run\.py --yes \(process {process.pid}, since 20..-") as caught:
+            lock.acquire(path, "me")
+        assert caught.value.code == 5
+        process.kill()
+        process.wait()
+        assert lock.holder(path) is None
+        os.close(lock.acquire(path, "me"))
+
+
+def test_lock_is_taken_over_by_exec_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "lock"
+    first = lock.acquire(path, "me")
+    assert not os.get_inheritable(first)
+    lock.hand_over(first)
+    assert os.get_inheritable(first)
+    assert lock.acquire(path, "me") == first
+    assert not os.get_inheritable(first)
+    monkeypatch.setenv(lock.INHERITED, str(first))
+    other = lock.acquire(tmp_path / "other", "me")  # a descriptor of something else is not believed
+    assert other != first
+    os.close(first)
+    os.close(other)
+
+
+def test_lock_file_removed_while_it_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    stale = os.open(path, os.O_CREAT | os.O_RDWR)
+    fcntl.flock(stale, fcntl.LOCK_EX)
+    path.unlink()
+    os.close(lock.acquire(path, "me"))
+    assert path.exists()
+    os.close(stale)
+
+
+def test_scrubber(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    mask = scrub.Scrubber(folder)
+    assert mask("nothing yet") == "nothing yet"
+    (folder / "ca").mkdir(parents=True)
+    (folder / "password").write_text("hunter2hunter2\n")
+    (folder / "longer").write_text("hunter2hunter2andmore\n")
+    (folder / "short").write_text("odoo\n")
+    (folder / "ca/ca.key").write_text("-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq\n-----END PRIVATE KEY-----\n")
+    (folder / "ca/ca.crt").write_text("-----BEGIN CERTIFICATE-----\nMIIBpublic\n-----END CERTIFICATE-----\n")
+    encoded = base64.b64encode(b"hunter2hunter2").decode()
+    text = f"a hunter2hunter2 b hunter2hunter2andmore c {encoded} d MIIEvQIBADANBgkq e odoo MIIBpublic -----BEGIN PRIVATE KEY-----"
+    assert mask(text) == "a ******** b ******** c ******** d ******** e odoo MIIBpublic -----BEGIN PRIVATE KEY-----"
+
+
+def route(dst: str, dev: str = "eth0", **more: Any) -> dict[str, Any]:
+    return {"dst": dst, "dev": dev, **more}
+
+
+@pytest.mark.parametrize(
+    ("line", "taken"),
+    [
+        (route("192.168.99.0/24"), True),
+        (route("192.168.99.128/25"), True),
+        (route("192.168.99.7"), True),
+        (route("192.168.0.0/16"), True),
+        (route("192.168.99.0/24", "tun0", gateway="10.0.0.1"), True),
+        (route("192.168.0.0/16", "tun0", gateway="10.0.0.1"), False),
+        (route("192.168.99.0/24", "br-ours"), False),
+        (route("192.168.99.0/24", "vboxnet0"), False),
+        (route("192.168.99.0/25", "vboxnet0"), True),
+        (route("192.168.99.255", type="broadcast"), False),
+        (route("192.168.98.0/24"), False),
+        (route("default", gateway="10.0.0.1"), False),
+    ],
+)
+def test_subnet(line: dict[str, Any], taken: bool) -> None:
+    found = preflight.subnet(NETWORK, preflight.routes([line]), {"br-ours"})
+    assert bool(found) == taken
+    if found:
+        assert found.reason == "SUBNET_TAKEN"
+        assert "192.168.99.0/24" in found.message
+        assert "nodes.yml" in found.advice
+
+
+@pytest.mark.parametrize(
+    ("name", "subnet", "taken"),
+    [
+        ("vagrant_network_192.168.99.0/24", "192.168.99.0/24", False),
+        ("shop_default", "192.168.96.0/20", True),
+        ("x", "172.18.0.0/16", False),
+        ("six", "fd00::/64", False),
+    ],
+)
+def test_docker_networks(name: str, subnet: str, taken: bool) -> None:
+    entry = {"Name": name, "IPAM": {"Config": [{"Subnet": subnet}]}}
+    found = preflight.docker_networks(
+        NETWORK, "vagrant_network_192.168.99.0/24", [entry, {"Name": "none", "IPAM": {"Config": None}}]
+    )
+    assert bool(found) == taken
+
+
+def container(name: str, labels: dict[str, str], identity: str = "id") -> dict[str, Any]:
+    return {"Names": name, "Labels": labels, "Networks": ["vagrant_network_192.168.99.0/24"], "ID": identity}
+
+
+@pytest.mark.parametrize(
+    ("labels", "taken"),
+    [
+        ({"odoo-deploy.deployment": "odoo"}, False),
+        ({"odoo-deploy.deployment": "shop"}, True),
+        ({}, True),
+        ({"name.minikube.sigs.k8s.io": "odoo"}, False),
+    ],
+)
+def test_neighbours(labels: dict[str, str], taken: bool) -> None:
+    found = preflight.neighbours("odoo", "vagrant_network_192.168.99.0/24", [container("some", labels)])
+    assert bool(found) == taken
+    assert not preflight.neighbours("odoo", "elsewhere", [container("some", labels)])
+
+
+def test_strangers() -> None:
+    found = [container("odoo-pg1", {}, "one"), container("shop-pg2", {}, "two")]
+    assert not preflight.strangers("odoo", ["pg1", "pg2"], {"pg1": "one"}, found)
+    assert preflight.strangers("odoo", ["pg1"], {"pg1": "another"}, found)
+    assert preflight.strangers("odoo", ["pg1"], {}, found)
+
+
+def test_memory() -> None:
+    gib = preflight.GIB
+    assert not preflight.memory(4 * gib, 3 * gib, 2 * gib, reserved=False)
+    short = preflight.memory(4 * gib, 3 * gib, 2 * gib, reserved=True)
+    assert short
+    assert short.message == "4.0 GiB of memory are available, 5.0 GiB are needed"
+    assert not preflight.memory(0, 0, 0, reserved=True)
+    assert preflight.available_memory() > 0
+
+
+def test_disk_adds_up_what_shares_a_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = type("usage", (), {"free": 10})
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda folder: usage)
+    assert not preflight.disk([(tmp_path / "not/yet", 6), (tmp_path, 4)])
+    found = preflight.disk([(tmp_path / "not/yet", 6), (tmp_path, 5)])
+    assert found
+    assert found.reason == "DISK_FULL"
+    assert str(tmp_path) in found.message
+
+
+def test_ports() -> None:
+    tcp = "  sl  local_address rem_address   st\n   0: 0100007F:0898 00000000:0000 0A\n   1: 0100007F:0899 00000000:0000 01\n"
+    assert preflight.listening_ports([tcp]) == {2200}
+    assert not preflight.ports({2200}, 4)
+    found = preflight.ports(set(range(2200, 2248)), 4)
+    assert found
+    assert "4 free ports" in found.message
+    assert "3 are free" in found.message
+
+
+def test_moved() -> None:
+    journal = {"deployment": "odoo", "network": str(NETWORK), "steps": {"1": {}}}
+    assert not preflight.moved(journal, "odoo", str(NETWORK))
+    assert preflight.moved(journal, "shop", str(NETWORK))
+    assert preflight.moved(journal, "odoo", "10.0.0.0/24")
+    assert not preflight.moved({**journal, "steps": {}}, "shop", str(NETWORK))
+
+
+def test_inventory_and_report() -> None:
+    listing = {
+        "_meta": {"hostvars": {"n2": {"peer_address": "10.0.0.10"}, "n1": {"ansible_host": "10.0.0.9"}}},
+        "all": {"children": ["nginx"]},
+        "machines": {"hosts": ["n1", "n2"]},
+        "nginx": {"hosts": ["n1", "n2"]},
+    }
+    hosts = inventory.parse(listing)
+    assert [(host.name, host.address, host.groups) for host in hosts] == [
+        ("n1", "10.0.0.9", ("nginx",)),
+        ("n2", "10.0.0.10", ("nginx",)),
+    ]
+    made = report.collect(STEPS, hosts, [{"title": "It works", "result": "passed", "message": ""}])
+    assert made["links"] == [
+        {"title": "Odoo, through n1", "url": "http://10.0.0.9/"},
+        {"title": "Odoo, through n2", "url": "http://10.0.0.10/"},
+    ]
+    assert "  ✔ It works" in report.lines(made)
+
+
+def test_processes_are_told_by_their_mark(tmp_path: Path) -> None:
+    def process(pid: int, parent: int, program: str, mark: str) -> None:
+        folder = tmp_path / str(pid)
+        folder.mkdir()
+        (folder / "stat").write_text(f"{pid} (a ) name) S {parent} 1 1")
+        (folder / "cmdline").write_bytes(program.encode() + b"\0-x\0")
+        (folder / "environ").write_bytes(b"A=1\0" + mark.encode() + b"\0")
+
+    (tmp_path / "uptime").write_text("")
+    process(10, 1, "/venv/bin/python3", f"{procs.MARK}=/here")
+    process(11, 10, "ruby", f"{procs.MARK}=/here")
+    process(12, 1, "/usr/lib/virtualbox/VBoxHeadless", f"{procs.MARK}=/here")  # a machine: stays
+    process(13, 1, "python3", f"{procs.MARK}=/elsewhere")
+    process(14, 1, "sh", f"{procs.MARK}=/here/too")
+    assert procs.marked("/here", tmp_path) == {10, 11}
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--steps", "9"],
+        ["--steps"],
+        ["frobnicate"],
+        ["--frobnicate"],
+        ["status", "--steps", "3"],
+        ["--steps", "3", "status"],
+        ["--dry-run", "verify"],
+        ["completion"],
+        ["completion", "tcsh"],
+        ["--stepss", "3"],
+    ],
+)
+def test_bad_command_lines(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.parse(argv)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.strip()
+
+
+def test_options_go_before_and_after_the_command() -> None:
+    for argv in (["--json", "-v", "verify", "--steps", "2"], ["--steps", "2", "verify", "--json", "-v"]):
+        args = cli.parse(argv)
+        assert (args.command, args.json, args.verbose, format_steps(args.steps)) == ("verify", True, 1, "2")
+    assert cli.parse([]).command == "deploy"
+    assert cli.parse(["-e", "a=1", "-e", "b=2"]).extra_vars == ["a=1", "b=2"]
+
+
+def test_day_2_commands_are_offered_where_their_playbook_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands.paths, "PLAYBOOKS", tmp_path)
+    with pytest.raises(SystemExit):
+        cli.parse(["pg", "status"])
+    (tmp_path / "pg_status.yml").touch()
+    (tmp_path / "switchover.yml").touch()
+    args = cli.parse(["pg", "status", "--json"])
+    assert (args.command, args.day2.label, args.json, args.day2.changes) == ("day2", "pg status", True, False)
+    assert cli.parse(["switchover", "--yes"]).day2.changes
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("ver", "verify"),
+        ("--st", "--steps"),
+        ("completion b", "bash"),
+        ("--json tear", "teardown"),
+        ("teardown --pu", "--purge"),
+    ],
+)
+def test_completion(typed: str, offered: str) -> None:
+    words = ["run.py", *typed.split()]
+    probe = f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; _run_py; echo ${{COMPREPLY[@]}}"
+    done = subprocess.run(
+        ["bash", "-c", completion.script(cli.parser(), "bash") + probe], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [offered]
+
+
+def test_every_event_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+    from runner.events import JsonOutput
+
+    JsonOutput().emit("note", step=1, message="two\nlines ✔")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1
+    assert {key: value for key, value in json.loads(lines[0]).items() if key != "time"} == {
+        "event": "note",
+        "step": 1,
+        "message": "two\nlines ✔",
+    }

@@ -1,0 +1,361 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole runs of run.py in a checkout of their own: see conftest."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import NODES, PROJECT, Checkout, wait_for
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def sleeping(checkout: Checkout, step: str) -> int:
+    """Pid of the command that the step's last task runs."""
+    file = checkout.root / f"{step}.pid"
+    return int(wait_for(lambda: file.exists() and file.read_text()))
+
+
+@pytest.mark.parametrize(("answer", "says"), [("n\n", "declined"), ("what\nNO\n", "declined"), ("", "nobody answered")])
+def test_declined_before_anything_is_installed(checkout: Checkout, answer: str, says: str) -> None:
+    done = checkout.run(stdin=answer)
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"stopped: {says}\n")
+    assert "nothing was changed" in done.stderr
+    assert "Are you sure want to start deployment? [y/n] > " in done.stdout
+    assert not (checkout.root / ".installed").exists()
+    assert not (checkout.root / ".deploy/journal.json").exists()
+
+
+def test_a_run_and_a_second_one(checkout: Checkout) -> None:
+    (checkout.root / "playbooks/cluster.yml").open("a").write(
+        "    - name: Tell sesame-open-42\n      ansible.builtin.debug: {msg: sesame-open-42}\n"
+    )
+    first = checkout.events("--yes", "--steps", "1,4")
+    assert [event["step"] for event in first if event["event"] == "step.started"] == [1, 4]
+    phases = [event["phase"] for event in first if event["event"] == "phase.started"]
+    assert phases == ["check", "apply", "verify"] * 2
+    assert {event["host"] for event in first if event["event"] == "task.changed"} == {"pg1"}
+    assert first[-1]["event"] == "run.finished"
+    assert first[-1]["changed"] == 2
+    (made,) = (event for event in first if event["event"] == "run.report")
+    assert made["credentials"] == [
+        {"title": "Odoo login admin, password", "path": ".deploy/secrets/odoo_admin_password"}
+    ]
+    assert [check["title"] for check in made["checks"]] == [
+        "What the step wrote is there [cluster]",
+        "What the step wrote is there [odoo]",
+    ]
+    assert "sesame" not in json.dumps(first)
+    log = checkout.root / ".deploy/log/step-1-cluster.log"
+    assert "********" in log.read_text()
+    assert "sesame" not in log.read_text()
+    assert log.stat().st_mode & 0o777 == 0o600
+    second = checkout.run("--yes", "--steps", "4")
+    assert second.returncode == 0
+    assert "changed=0, 1 check passed." in second.stdout.splitlines()[-1]
+    assert "\x1b" not in second.stdout
+    assert checkout.journal()["steps"]["4"]["state"] == "verified"
+    assert checkout.journal()["deployment"] == "shop"
+
+
+def test_a_step_fails(checkout: Checkout) -> None:
+    done = checkout.run("--yes", "--steps", "3-5", "-e", "a=b c", BREAK_postgres="1")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        'stopped: step 3 "Starts Postgresql Master-Slave VMs" failed in check: pg1: Look at postgres: postgres is not as it should be',
+        "  log:   .deploy/log/step-3-postgres.log",
+        "  go on: ./run.py --yes --steps 3-5 -e 'a=b c'",
+    ]
+    assert checkout.journal()["steps"]["3"]["state"] == "failed"
+
+
+def test_a_verification_fails(checkout: Checkout) -> None:
+    done = checkout.run("--yes", "--steps", "3,5", UNVERIFIED="1")
+    assert done.returncode == 6
+    assert "the standby does not stream" in done.stderr
+    assert "log:   .deploy/log/step-3-postgres.verify.log" in done.stderr
+    assert "go on: ./run.py --yes --steps 3,5" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("marker", "says"), [("", "has no test marked odoo"), ("import nothing_such", "No module named 'nothing_such'")]
+)
+def test_a_step_without_verification_is_not_verified(checkout: Checkout, marker: str, says: str) -> None:
+    (checkout.root / "tests/e2e/test_applied.py").write_text(marker)
+    done = checkout.run("verify", "--steps", "4")
+    assert done.returncode == 6
+    assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("nodes", "docker", "reason"),
+    [
+        (NODES, {"down": True}, "DOCKER_DOWN"),
+        (NODES + "flavour: sweet\n", {}, "NODES_INVALID"),
+        (NODES.replace("100.31", "100.21"), {}, "NODES_INVALID"),
+        (NODES.replace("100.31", "101.31"), {}, "NODES_INVALID"),
+        (
+            NODES,
+            {
+                "networks": [
+                    {"Id": "1" * 64, "Name": "other", "Labels": "", "IPAM": {"Config": [{"Subnet": "198.51.100.0/25"}]}}
+                ]
+            },
+            "SUBNET_TAKEN",
+        ),
+        (NODES, {"containers": [{"ID": "1", "Names": "shop-pg1", "Labels": "", "Networks": "x"}]}, "MACHINE_FOREIGN"),
+    ],
+)
+def test_preflight(checkout: Checkout, nodes: str, docker: dict[str, Any], reason: str) -> None:
+    (checkout.root / "inventory/nodes.yml").write_text(nodes)
+    checkout.docker(**docker)
+    done = checkout.run("--yes", "--json")
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert (done.returncode, last["event"], last["code"], last["reason"]) == (4, "run.failed", 4, reason)
+    assert last["message"] in done.stderr
+    assert last["advice"] in done.stderr
+    assert not (checkout.root / ".deploy/journal.json").exists()
+
+
+def test_two_runs_then_control_c(checkout: Checkout) -> None:
+    with checkout.running("--yes", "--steps", "3-5", TAKE_postgres="60") as process:
+        command = sleeping(checkout, "postgres")
+        second = checkout.run("--yes")
+        assert second.returncode == 5
+        assert f"./run.py --yes --steps 3-5 (process {process.pid}, since 2" in second.stderr
+        assert "At work: ./run.py --yes --steps 3-5" in checkout.run("status").stdout
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=20)[0]
+        assert process.returncode == 130
+        assert 'stopped: step 3 "Starts Postgresql Master-Slave VMs" was interrupted' in output
+        assert output.splitlines()[-1] == "  go on: ./run.py --yes --steps 3-5"
+        wait_for(lambda: gone(command))
+
+
+def test_killed_then_resumed(checkout: Checkout) -> None:
+    with checkout.running("--yes", "--steps", "3", TAKE_postgres="60") as process:
+        command = sleeping(checkout, "postgres")
+        process.kill()
+        process.wait()
+        wait_for(lambda: gone(command))  # the kernel told the playbook
+    assert checkout.journal()["steps"]["3"]["state"] == "running"
+    resumed = checkout.run("--yes", "--steps", "3")
+    assert resumed.returncode == 0
+    assert "changed=0, 1 check passed." in resumed.stdout
+
+
+def test_killed_with_its_playbook(checkout: Checkout) -> None:
+    with checkout.running("--yes", "--steps", "3", TAKE_postgres="60") as process:
+        command = sleeping(checkout, "postgres")
+        for playbook in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            os.kill(int(playbook), signal.SIGKILL)
+        process.kill()
+        process.wait()
+        assert not gone(command)
+    following = checkout.run("--yes", "--steps", "3", BREAK_postgres="1")
+    assert re.search(r"ending \d+ processes that a killed run left", following.stdout)
+    assert gone(command)
+
+
+def test_on_a_terminal(checkout: Checkout) -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(checkout.root)
+        os.execve(
+            sys.executable,
+            [sys.executable, "run.py", "--steps", "5"],
+            {**checkout.env, "TERM": "xterm", "TAKE_nginx": "1"},
+        )
+    seen = b""
+    answered = False
+    while select.select([terminal], [], [], 20)[0]:
+        try:
+            data = os.read(terminal, 65536)
+        except OSError:  # the terminal's other end was closed
+            break
+        seen += data
+        if b"[y/n] > " in seen and not answered:
+            answered = os.write(terminal, b"y\n") > 0
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
+    assert re.search(r". 5\. Starts Nginx proxies VMs  apply  \d:\d\d  Take time \[pg1\]", text)
+    assert re.search(r"✔ 5\. Starts Nginx proxies VMs +\d:\d\d  changed=1  1 check passed", text)
+    assert seen.count(b"\x1b[?25l") == seen.count(b"\x1b[?25h")  # the cursor is given back
+
+
+def test_set_up_fails(checkout: Checkout) -> None:
+    (checkout.root / "install_dep.sh").write_text("#!/bin/sh\n[ $# = 1 ] || echo no network\nexit 9\n")
+    done = checkout.run("--yes")
+    assert done.returncode == 7
+    assert "no network" in done.stdout
+    assert "install_dep.sh ended with 9" in done.stderr
+
+
+def test_before_the_set_up(checkout: Checkout) -> None:
+    shutil.rmtree(checkout.root / ".deploy")
+    (checkout.root / "install_dep.sh").write_text("#!/bin/sh\nexit 1\n")
+    for argv in (["verify"], ["--dry-run"]):
+        done = checkout.run(*argv)
+        assert done.returncode == 4
+        assert "./install_dep.sh" in done.stderr
+    assert not (checkout.root / ".deploy/venv").exists()
+
+
+def test_dry_run_changes_nothing(checkout: Checkout) -> None:
+    done = checkout.run("--dry-run", "--steps", "1-2")
+    assert done.returncode == 0, done.stderr
+    assert "would change:\n    pg1: Write cluster" in done.stdout
+    assert "is not there yet; it would run:\n    Check monitoring\n    Apply monitoring" in done.stdout
+    assert not (checkout.root / "cluster.applied").exists()
+    assert not (checkout.root / ".deploy/journal.json").exists()
+
+
+def test_day_2_command(checkout: Checkout) -> None:
+    (checkout.root / "playbooks/psql.yml").write_text(
+        "- hosts: localhost\n  gather_facts: false\n  tasks:\n    - ansible.builtin.debug: {msg: [one, two]}\n"
+        "    - ansible.builtin.set_stats: {data: {run_exec: [echo, three]}}\n"
+    )
+    done = checkout.run("psql")
+    assert done.returncode == 0, done.stderr
+    assert [line.strip() for line in done.stdout.splitlines() if line[0] != "["] == ["one", "two", "three"]
+    (checkout.root / "playbooks/failover.yml").write_text(
+        "- hosts: localhost\n  gather_facts: false\n  tasks: [{ansible.builtin.fail: {msg: two nodes cannot vote}}]\n"
+    )
+    assert checkout.run("failover", stdin="n\n").returncode == 3
+    done = checkout.run("failover", "--yes")
+    assert done.returncode == 1
+    assert "failover failed: localhost: ansible.builtin.fail: two nodes cannot vote" in done.stderr
+
+
+def engine(checkout: Checkout) -> None:
+    """An engine with this deployment and a neighbour's."""
+    ours, others = "odoo-deploy.deployment=shop", "odoo-deploy.deployment=other"
+    rows: dict[str, list[dict[str, Any]]] = {
+        "containers": [],
+        "volumes": [],
+        "networks": [],
+        "images": [{"Name": "odoo-deploy/vm:bookworm", "Labels": ""}],
+    }
+    for name, labels, network in (
+        ("shop-minikube", ours, "vagrant_network_198.51.100.0/24"),
+        ("shop-pg1", ours, "vagrant_network_198.51.100.0/24"),
+        ("other-pg1", others, "vagrant_network_10.9.9.0/24"),
+    ):
+        rows["containers"].append({"ID": name, "Names": name, "Labels": labels, "Networks": network})
+    rows["volumes"] = [
+        {"Name": "shop-minikube-etcd", "Labels": ours},
+        {"Name": "other-minikube-etcd", "Labels": others},
+    ]
+    rows["networks"] = [
+        {"Id": str(n) * 64, "Name": f"vagrant_network_{net}", "Labels": "", "IPAM": {"Config": [{"Subnet": net}]}}
+        for n, net in enumerate(("198.51.100.0/24", "10.9.9.0/24"))
+    ]
+    checkout.docker(**rows)
+    machine = checkout.root / ".vagrant/machines/pg1/docker"
+    machine.mkdir(parents=True)
+    (machine / "id").write_text("shop-pg1")
+
+
+def test_teardown(checkout: Checkout) -> None:
+    engine(checkout)
+    shutil.rmtree(checkout.root / ".deploy/venv")  # it needs none
+    asked = checkout.run("teardown", stdin="n\n")
+    assert asked.returncode == 3
+    assert "databases and everything stored in them" in asked.stdout
+    assert len(checkout.left()["containers"]) == 3
+    done = subprocess.run(
+        ["./teardown.sh", "--yes"], cwd=checkout.root, env=checkout.env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for line in (
+        "machine pg1",
+        "container shop-minikube",
+        "container shop-pg1",
+        "volume shop-minikube-etcd",
+        "network vagrant_network_198.51.100.0/24",
+        "file .deploy/cluster.json",
+    ):
+        assert f"removed {line}\n" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("left: nothing (kept for a next run: .deploy with its secrets")
+    left = checkout.left()
+    assert [row["Names"] for row in left["containers"]] == ["other-pg1"]
+    assert [row["Name"] for row in left["volumes"]] == ["other-minikube-etcd"]
+    assert [row["Name"] for row in left["networks"]] == ["vagrant_network_10.9.9.0/24"]
+    assert "destroy --force" in Path(f"{checkout.docker_state}.calls").read_text()
+    assert (checkout.root / ".deploy/secrets/odoo_admin_password").exists()
+    again = checkout.run("teardown")
+    assert (again.returncode, again.stdout) == (0, "Nothing is left of deployment shop.\n")
+    purged = checkout.run("teardown", "--purge", "--yes")
+    assert purged.returncode == 0, purged.stderr
+    assert not (checkout.root / ".deploy").exists()
+    assert checkout.left()["images"] == []
+    assert checkout.run("teardown", "--purge", "--yes").stdout == "Nothing is left of deployment shop.\n"
+
+
+def test_teardown_tells_what_stays(checkout: Checkout) -> None:
+    engine(checkout)
+    machine = checkout.root / ".vagrant/machines/pg1"
+    (machine / "docker").rename(machine / "virtualbox")
+    done = checkout.run("teardown", "--yes")
+    assert done.returncode == 1
+    assert "machine pg1 stays" in done.stderr
+    assert (checkout.root / ".deploy/cluster.json").exists()
+
+
+def test_teardown_while_the_engine_is_down(checkout: Checkout) -> None:
+    checkout.docker(down=True)
+    done = checkout.run("teardown", "--yes")
+    assert done.returncode == 4
+    assert "docker engine does not answer" in done.stderr
+
+
+def test_an_old_python_gets_a_message() -> None:
+    """run.py itself parses everywhere, what it imports from 3.9 on."""
+    source = (PROJECT / "run.py").read_text()
+    ast.parse(source, feature_version=(3, 0))
+    assert not any(isinstance(node, ast.JoinedStr) for node in ast.walk(ast.parse(source)))
+    for path in (PROJECT / "runner").glob("*.py"):
+        ast.parse(path.read_text(), feature_version=(3, 9))
+
+
+def test_the_reader_of_our_output_goes_away(checkout: Checkout) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} run.py --help | head -1; sleep 0"],
+        cwd=checkout.root,
+        env=checkout.env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Traceback" not in done.stderr
+    began = time.monotonic()
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} run.py --yes --steps 3 | head -1"],
+        cwd=checkout.root,
+        env={**checkout.env, "TAKE_postgres": "60"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - began < 20
