@@ -10,8 +10,7 @@ if sys.version_info < (3, 9):  # noqa: UP036 - to say so is what this file is fo
     sys.exit("run.py needs Python 3.9 or newer; this is Python " + sys.version.split()[0] + ", " + sys.executable)
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - such a Python may lack pathlib
-sys.dont_write_bytecode = True  # root and a user may share a checkout
 
-from runner.main import main  # noqa: E402
+from runner.main import main
 
 sys.exit(main(sys.argv[1:]))

@@ -76,7 +76,10 @@ def _playing(defaults: bool) -> argparse.ArgumentParser:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The whole command line. Attributes: command, yes, json, verbose, steps, extra_vars, dry_run, purge, shell, day2."""
+    """The whole command line.
+
+    Attributes: command, yes, json, verbose, steps, extra_vars, dry_run, purge, shell, day2 (a Command).
+    """
     top = argparse.ArgumentParser(
         prog="run.py",
         description="Deploys a replicated Odoo: Kubernetes, Prometheus, PostgreSQL, Odoo, nginx;\n"

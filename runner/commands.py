@@ -41,7 +41,7 @@ COMMANDS = (
     Command(("failover",), "failover.yml", "Fences the primary and promotes the standby"),
     Command(("rejoin",), "rejoin.yml", "Brings the former primary back as a standby; what only it had is set aside"),
     Command(
-        ("pg", "status"), "pg_status.yml", "Shows role, timeline and replication lag of each server", changes=False
+        ("pg", "status"), "status.yml", "Shows role, timeline and replication lag of each server", changes=False
     ),
     Command(("backup",), "backup.yml", "Takes a backup of the databases now"),
     Command(("restore",), "restore.yml", "Replaces the databases by those of a backup"),

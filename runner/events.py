@@ -154,7 +154,8 @@ class PlainOutput:
     def on_step_finished(self, fields: Event) -> None:
         self.task = ""
         self.line(
-            f"step {fields['step']}: {fields['state']}, changed={fields['changed']}, {passed(fields['checks'])}, {clock(fields['seconds'])}"
+            f"step {fields['step']}: {fields['state']}, changed={fields['changed']}, "
+            f"{passed(fields['checks'])}, {clock(fields['seconds'])}"
         )
 
 

@@ -57,7 +57,7 @@ def load() -> Nodes:
 
 
 def glance() -> tuple[str | None, str | None]:
-    """Deployment and network by two plain lines of the file: for a teardown where PyYAML is gone or the file is broken."""
+    """Deployment and network by two lines of the file: for a teardown without PyYAML or with a broken file."""
     try:
         text = paths.nodes_file().read_text(encoding="utf-8")
     except OSError:

@@ -26,6 +26,7 @@ MIB = 1024**2
 DISK_FIRST_RUN = {"engine": 8 * GIB, "cache": 4 * GIB, "checkout": 2 * GIB}
 DISK_LATER = {"engine": GIB, "cache": 0, "checkout": GIB // 4}
 CLUSTER_MEMORY = 2560 * MIB  # control plane and three Odoo pods: 1.6 GiB, and room for Prometheus
+ELSEWHERE = "choose another network and addresses in"
 VAGRANT_PORTS = range(2200, 2251)  # Vagrant picks ssh ports from these
 
 
@@ -110,7 +111,7 @@ def subnet(network: ipaddress.IPv4Network, table: Sequence[Route], ours: set[str
             return Finding(
                 "SUBNET_TAKEN",
                 f"{network} is in use on this host: {route.network} is on {route.device or 'a gateway'}",
-                f"choose another network and addresses in {paths.shown(paths.nodes_file())}",
+                f"{ELSEWHERE} {paths.shown(paths.nodes_file())}",
             )
     return None
 
@@ -125,7 +126,7 @@ def docker_networks(network: ipaddress.IPv4Network, ours: str, found: Sequence[M
                 return Finding(
                     "SUBNET_TAKEN",
                     f"{network} is in use on this host: docker's network {entry['Name']} is {config['Subnet']}",
-                    f"choose another network and addresses in {paths.shown(paths.nodes_file())}, or: docker network rm {entry['Name']}",
+                    f"{ELSEWHERE} {paths.shown(paths.nodes_file())}, or: docker network rm {entry['Name']}",
                 )
     return None
 
@@ -142,8 +143,8 @@ def neighbours(deployment: str, network: str, found: Sequence[Mapping[str, Any]]
             whose = f"deployment {owner}" if owner else "nobody we know"
             return Finding(
                 "SUBNET_TAKEN",
-                f"{network.rpartition('_')[2]} is in use on this host: container {container['Names']} of {whose} is on it",
-                f"choose another network and addresses in {paths.shown(paths.nodes_file())}",
+                f"{network.rpartition('_')[2]} is in use on this host: container {container['Names']}, of {whose}",
+                f"{ELSEWHERE} {paths.shown(paths.nodes_file())}",
             )
     return None
 
@@ -159,7 +160,7 @@ def strangers(
             return Finding(
                 "MACHINE_FOREIGN",
                 f"container {container['Names']} exists, but this checkout did not make it",
-                "it is another checkout's (choose another name for `deployment` in nodes.yml) or a lost one's (./teardown.sh removes it)",
+                "another checkout's? Choose another `deployment` in nodes.yml. A lost one's? ./teardown.sh removes it",
             )
     return None
 

@@ -81,7 +81,7 @@ def look() -> Ours:
     if shutil.which("docker"):
         ours.docker = {kind: docker.labelled(kind, deployment) for kind in KINDS}
         name = f"vagrant_network_{network}"
-        if name not in ours.docker["network"] and (ours.machines or ours.docker["container"]) and _is_ours(name, ours):
+        if name not in ours.docker["network"] and _is_ours(name, ours):
             ours.docker["network"].append(name)
     ours.files = [paths.DEPLOY / name for name in STATE if (paths.DEPLOY / name).exists()]
     return ours
@@ -134,7 +134,7 @@ def run(args: argparse.Namespace, output: Output, stream: TextIO) -> None:
             "; ".join(problems) or "something came back while it was removed",
             resume="./teardown.sh --yes",
         )
-    kept = f" (kept for a next run: .deploy with its secrets and logs, {paths.cache_dir()}, images; --purge removes them too)"
+    kept = f" (kept for a next run: secrets and logs in .deploy, images, {paths.cache_dir()}; --purge removes them too)"
     output.say("left: nothing" + ("" if args.purge else kept))
     output.emit("run.finished", code=0, changed=removed.count, seconds=0.0)
 

@@ -16,6 +16,9 @@ from runner.events import Event, Output
 from runner.exits import Exit, Failure
 from runner.steps import Step
 
+# Others that happen to be installed, such as hypothesis', cost more than a second a step.
+PLUGINS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+
 
 @dataclass
 class Verified:
@@ -72,19 +75,12 @@ def run(steps: Sequence[Step], output: Output, verbose: int = 0) -> Verified:
     output.emit("phase.started", step=number, phase="verify", waits_for="")
     listener = _Listener(output, number)
     argv = [sys.executable, "-m", "pytest", str(paths.TESTS), "-m", " or ".join(step.name for step in steps)]
-    argv += [
-        "-p",
-        "runner.pytest_events",
-        "-p",
-        "no:cacheprovider",
-        "--color=no",
-        "-ra",
-        f"--junit-xml={log(steps).with_suffix('.xml')}",
-    ]
+    argv += [f"-p{plugin}" for plugin in ("runner.pytest_events", "testinfra.plugin", "no:cacheprovider")]
+    argv += ["--color=no", "-ra", f"--junit-xml={log(steps).with_suffix('.xml')}"]
     ended = child.run(
         argv + (["-" + "v" * verbose] if verbose else []),
         log(steps),
-        env={**engine.environment(), "PYTHONPATH": str(paths.ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**engine.environment(), **PLUGINS, "PYTHONPATH": str(paths.ROOT)},
         on_event=listener,
         on_tick=output.tick,
     )

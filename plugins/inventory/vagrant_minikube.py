@@ -234,15 +234,28 @@ from ansible_collections.odoo_deploy.stack.plugins.plugin_utils import hosts, mi
 from ansible_collections.odoo_deploy.stack.plugins.plugin_utils.files import printable
 
 try:
-    # From ansible-core 2.19 on a string is a template only where it is marked as one, so nothing has to be marked
-    # as unsafe.
-    from ansible.template import trust_as_template as _trust_as_template  # noqa: F401
-
-    def _unsafe(value: Any) -> Any:
-        return value
-
+    # From ansible-core 2.19 on a string is a template only where it is marked as one.
+    from ansible.template import trust_as_template
 except ImportError:
-    from ansible.utils.unsafe_proxy import wrap_var as _unsafe
+    trust_as_template = None
+
+
+def _plain_text_trusted(value: Any) -> Any:
+    """Marks text that holds no template at all, so that `ansible-inventory --list` shows it bare to every reader of its JSON."""
+    if isinstance(value, str):
+        return value if "{" in value else trust_as_template(value)
+    if isinstance(value, dict):
+        return {key: _plain_text_trusted(item) for key, item in value.items()}
+    return [_plain_text_trusted(item) for item in value] if isinstance(value, list) else value
+
+
+def _unsafe(value: Any) -> Any:
+    """The value as one that Ansible never evaluates as a template."""
+    if trust_as_template is not None:
+        return _plain_text_trusted(value)
+    from ansible.utils.unsafe_proxy import wrap_var
+
+    return wrap_var(value)
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):

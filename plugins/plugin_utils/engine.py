@@ -53,7 +53,7 @@ class Container:
     labels: Mapping[str, str]
 
     def address(self, network: ipaddress.IPv4Network | None = None) -> tuple[str, str] | None:
-        """(docker network, address) for peers, or None: inside ``network``, else outside the default bridge, else any."""
+        """(docker network, address) for peers, inside ``network`` if one is, else outside the default bridge."""
         known = [(name, address) for name, address in self.networks.items() if address]
         for name, address in known:
             if network and ipaddress.IPv4Address(address) in network:

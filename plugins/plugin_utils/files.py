@@ -110,7 +110,7 @@ def subfolders(path: str | Path) -> list[str]:
 
 
 def fingerprint(paths: Iterable[str | Path]) -> list[list[object]]:
-    """What changes when one of the files does, in JSON's types: name, inode, size and modification time (ns) of each."""
+    """What changes when one of the files does, in JSON's types: name, inode, size and mtime (ns) of each."""
     marks: list[list[object]] = []
     for path in paths:
         try:

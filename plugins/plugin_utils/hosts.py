@@ -171,29 +171,28 @@ class _Collector:
             return _Look("unknown", machine.problem)
         foreign = ""
         if self.settings.deployment and machine.name not in self.declared:
-            foreign = f"not in {printable(self.settings.deployment.path)}"
+            foreign = f"not in {printable(self.settings.deployment.path)}: add it there, or destroy it"
         try:
             if machine.provider == "docker":
-                container = self.containers().get(machine.id)
-                if container is None:
-                    return _Look(
-                        "missing", foreign or f"the docker engine does not know its container {machine.id[:12]}"
-                    )
-                if container.state != "running":
-                    return _Look(
-                        container.state,
-                        foreign or f"its container is {printable(container.state)}",
-                        container=container,
-                    )
-                return _Look("running", foreign, container.ssh(engine.engine_host(self._engine_url)), container)
+                return self.look_at_container(machine, foreign)
             guest = self.guests(machine.provider).get(machine.id.lower())
         except UnknownStateError as error:
             return _Look("unknown", foreign or str(error))
         if guest is None:
-            return _Look("missing", foreign or f"{machine.provider} does not know it")
+            return _Look("missing", foreign or f"{machine.provider} does not know it: vagrant up makes it anew")
         if guest.state != "running":
-            return _Look(guest.state, foreign or f"it is {printable(guest.state)}")
+            return _Look(guest.state, foreign or f"it is {printable(guest.state)}: vagrant up starts it")
         return _Look("running", foreign, guest.ssh)
+
+    def look_at_container(self, machine: vagrant.Machine, foreign: str) -> _Look:
+        container = self.containers().get(machine.id)
+        if container is None:
+            lost = f"the docker engine does not know its container {machine.id[:12]}: vagrant up makes it anew"
+            return _Look("missing", foreign or lost)
+        if container.state != "running":
+            stopped = f"its container is {printable(container.state)}: vagrant up starts it"
+            return _Look(container.state, foreign or stopped, container=container)
+        return _Look("running", foreign, container.ssh(engine.engine_host(self._engine_url)), container)
 
     def chosen(
         self, machines: Sequence[vagrant.Machine], looks: Sequence[_Look]
@@ -360,7 +359,7 @@ class _Collector:
                         around.append([container.id, container.state, own[1]])
                         if container.state != "running" and f"//{own[1]}:" in chosen.server:
                             raise kubeconfig.ClusterError(
-                                f"{printable((container.names or (container.id,))[0])}, the container of the API server "
+                                f"{printable((container.names or (container.id,))[0])}, container of the API server "
                                 f"{printable(chosen.server)}, is {printable(container.state)}"
                             )
             except engine.EngineError:

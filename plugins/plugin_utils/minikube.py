@@ -5,7 +5,7 @@
 
 Layout (pkg/minikube/config/types.go and pkg/minikube/localpath of minikube)::
 
-    HOME/profiles/PROFILE/config.json   Driver, KubernetesConfig, Nodes[]{Name, IP, KubernetesVersion, ControlPlane, Worker}
+    HOME/profiles/PROFILE/config.json   Driver, KubernetesConfig, Nodes[]{Name, IP, ControlPlane, Worker, …}
     HOME/machines/MACHINE/config.json   Driver{IPAddress, SSHUser, SSHPort, SSHKeyPath}
 
 HOME is ``~/.minikube``; MINIKUBE_HOME replaces it, with ``/.minikube`` appended unless it ends so already.

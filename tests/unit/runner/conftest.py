@@ -28,7 +28,7 @@ DOCKER = f"""#!{sys.executable} -IS
 import json, os, sys
 state, argv = json.load(open(os.environ["FAKE_DOCKER"])), sys.argv[1:]
 template = argv[argv.index("--format") + 1] if "--format" in argv else ""
-labels = [argv[i + 1].split("label=", 1)[1] for i, word in enumerate(argv) if word == "--filter" and "label=" in argv[i + 1]]
+labels = [word.split("label=", 1)[1] for word in argv if word.startswith("label=")]
 
 def listed(rows, key):
     for row in rows:
@@ -143,7 +143,7 @@ class Checkout:
     def run(self, *argv: str, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "run.py", *argv],
-            cwd=self.root, env={**self.env, **env}, input=stdin, capture_output=True, text=True, check=False, timeout=60,
+            cwd=self.root, env={**self.env, **env}, input=stdin, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
     @contextlib.contextmanager
@@ -151,7 +151,8 @@ class Checkout:
         """A command that runs on; what is left of it is killed."""
         process = subprocess.Popen(
             [sys.executable, "run.py", *argv],
-            cwd=self.root, env={**self.env, **env}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            cwd=self.root, env={**self.env, **env}, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:
             yield process
@@ -214,9 +215,10 @@ def checkout(tmp_path: Path) -> Checkout:
     _program(root / "install_dep.sh", INSTALL)
     venv = root / ".deploy/venv"
     (venv / "bin").mkdir(parents=True)
-    (venv / "pyvenv.cfg").write_text(f"home = {Path(sys._base_executable).parent}\n")
+    base = Path(sys.base_prefix) / "bin/python3"
+    (venv / "pyvenv.cfg").write_text(f"home = {base.parent}\n")
     (venv / "lib").symlink_to(Path(sys.prefix) / "lib")
-    (venv / "bin/python3").symlink_to(sys._base_executable)
+    (venv / "bin/python3").symlink_to(base)
     for program in ("ansible-playbook", "ansible-inventory"):
         (venv / "bin" / program).symlink_to(Path(sys.executable).with_name(program))
     bin_dir = tmp_path / "bin"

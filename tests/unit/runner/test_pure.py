@@ -9,6 +9,7 @@ import fcntl
 import ipaddress
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from runner import cli, commands, completion, inventory, lock, preflight, procs, report, scrub
+from runner import cli, completion, inventory, lock, paths, preflight, procs, report, scrub
 from runner.exits import Failure
 from runner.journal import RUNNING, VERIFIED, Journal
 from runner.steps import HEADING, QUESTION, STEPS, format_steps, parse_steps
@@ -96,7 +97,8 @@ def test_journal_survives_a_write_that_fails(tmp_path: Path, monkeypatch: pytest
 
 def test_lock_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
     path = tmp_path / "new" / "lock"
-    code = f"import sys; sys.path.insert(0, {str(Path(lock.__file__).parents[1])!r}); import pathlib, time; from runner import lock;"
+    root = Path(lock.__file__).parents[1]
+    code = f"import pathlib, sys, time; sys.path.insert(0, {str(root)!r}); from runner import lock;"
     code += f"lock.acquire(pathlib.Path({str(path)!r}), './run.py --yes'); print('held', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -146,8 +148,8 @@ def test_scrubber(tmp_path: Path) -> None:
     (folder / "ca/ca.key").write_text("-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq\n-----END PRIVATE KEY-----\n")
     (folder / "ca/ca.crt").write_text("-----BEGIN CERTIFICATE-----\nMIIBpublic\n-----END CERTIFICATE-----\n")
     encoded = base64.b64encode(b"hunter2hunter2").decode()
-    text = f"a hunter2hunter2 b hunter2hunter2andmore c {encoded} d MIIEvQIBADANBgkq e odoo MIIBpublic -----BEGIN PRIVATE KEY-----"
-    assert mask(text) == "a ******** b ******** c ******** d ******** e odoo MIIBpublic -----BEGIN PRIVATE KEY-----"
+    text = f"a hunter2hunter2 b hunter2hunter2andmore c {encoded} d MIIEvQIBADANBgkq e odoo MIIBpublic -----BEGIN"
+    assert mask(text) == "a ******** b ******** c ******** d ******** e odoo MIIBpublic -----BEGIN"
 
 
 def route(dst: str, dev: str = "eth0", **more: Any) -> dict[str, Any]:
@@ -235,7 +237,7 @@ def test_memory() -> None:
 
 def test_disk_adds_up_what_shares_a_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("usage", (), {"free": 10})
-    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     assert not preflight.disk([(tmp_path / "not/yet", 6), (tmp_path, 4)])
     found = preflight.disk([(tmp_path / "not/yet", 6), (tmp_path, 5)])
     assert found
@@ -244,7 +246,9 @@ def test_disk_adds_up_what_shares_a_file_system(tmp_path: Path, monkeypatch: pyt
 
 
 def test_ports() -> None:
-    tcp = "  sl  local_address rem_address   st\n   0: 0100007F:0898 00000000:0000 0A\n   1: 0100007F:0899 00000000:0000 01\n"
+    tcp = (
+        "  sl  local_address rem_address   st\n 0: 0100007F:0898 00000000:0000 0A\n 1: 0100007F:0899 00000000:0000 01\n"
+    )
     assert preflight.listening_ports([tcp]) == {2200}
     assert not preflight.ports({2200}, 4)
     found = preflight.ports(set(range(2200, 2248)), 4)
@@ -329,10 +333,10 @@ def test_options_go_before_and_after_the_command() -> None:
 
 
 def test_day_2_commands_are_offered_where_their_playbook_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands.paths, "PLAYBOOKS", tmp_path)
+    monkeypatch.setattr(paths, "PLAYBOOKS", tmp_path)
     with pytest.raises(SystemExit):
         cli.parse(["pg", "status"])
-    (tmp_path / "pg_status.yml").touch()
+    (tmp_path / "status.yml").touch()
     (tmp_path / "switchover.yml").touch()
     args = cli.parse(["pg", "status", "--json"])
     assert (args.command, args.day2.label, args.json, args.day2.changes) == ("day2", "pg status", True, False)

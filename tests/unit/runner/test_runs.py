@@ -82,7 +82,8 @@ def test_a_step_fails(checkout: Checkout) -> None:
     done = checkout.run("--yes", "--steps", "3-5", "-e", "a=b c", BREAK_postgres="1")
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        'stopped: step 3 "Starts Postgresql Master-Slave VMs" failed in check: pg1: Look at postgres: postgres is not as it should be',
+        'stopped: step 3 "Starts Postgresql Master-Slave VMs" failed in check: '
+        "pg1: Look at postgres: postgres is not as it should be",
         "  log:   .deploy/log/step-3-postgres.log",
         "  go on: ./run.py --yes --steps 3-5 -e 'a=b c'",
     ]
@@ -296,7 +297,7 @@ def test_teardown(checkout: Checkout) -> None:
         "file .deploy/cluster.json",
     ):
         assert f"removed {line}\n" in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("left: nothing (kept for a next run: .deploy with its secrets")
+    assert done.stdout.splitlines()[-1].startswith("left: nothing (kept for a next run: secrets and logs in .deploy")
     left = checkout.left()
     assert [row["Names"] for row in left["containers"]] == ["other-pg1"]
     assert [row["Name"] for row in left["volumes"]] == ["other-minikube-etcd"]
