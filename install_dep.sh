@@ -111,10 +111,11 @@ missing() {
 
 # --- what installs it ---------------------------------------------------------------------------------------------
 
+release() { sed -n "s/^$1=\"\{0,1\}\([^\"]*\)\"\{0,1\}$/\1/p" /etc/os-release 2> /dev/null; }
+
 require_known_system() {
   local id version
-  id=$(. /etc/os-release 2> /dev/null && echo "${ID:-}")
-  version=$(. /etc/os-release 2> /dev/null && echo "${VERSION_ID:-}")
+  id=$(release ID) version=$(release VERSION_ID)
   case $id-$version in
     debian-12 | debian-13 | ubuntu-22.04 | ubuntu-24.04) ;;
     *)
@@ -137,8 +138,7 @@ install_packages() {
   export DEBIAN_FRONTEND=noninteractive
   as_root apt-get -q -o DPkg::Lock::Timeout=300 update > /dev/null
   for package in "${wanted[@]}"; do
-    [ "$(apt-cache policy "$package" | awk '/Candidate:/ {print $2}')" != "(none)" ] && [ -n "$(apt-cache policy "$package")" ] ||
-      no_candidate "$package"
+    apt-cache policy "$package" | grep -q '^  Candidate: [^(]' || no_candidate "$package"
   done
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "${wanted[@]}" > /dev/null
 }
@@ -216,11 +216,12 @@ link_collection() {
 
 install_minikube() {
   $minikube && ! have minikube || return 0
-  local url=https://storage.googleapis.com/minikube/releases/latest/minikube-linux-amd64 file
+  local url=https://storage.googleapis.com/minikube/releases/latest/minikube-linux-amd64 file sum
   file=$(mktemp)
   say "installing minikube"
-  curl -fsSL --max-time 300 -o "$file" "$url" && sum=$(curl -fsSL --max-time 30 "$url.sha256") ||
+  if ! curl -fsSL --max-time 300 -o "$file" "$url" || ! sum=$(curl -fsSL --max-time 30 "$url.sha256"); then
     fail "minikube's site does not answer; leave --minikube out for the embedded cluster, or install it from https://minikube.sigs.k8s.io/docs/start."
+  fi
   echo "${sum%% *}  $file" | sha256sum --check --status || fail "minikube's download does not match its checksum; try again."
   as_root install -m 0755 "$file" /usr/local/bin/minikube
   rm -f "$file"

@@ -131,11 +131,18 @@ def _add_day2(verbs: Any) -> None:
         sub = place.add_parser(
             command.words[-1],
             help=command.does,
-            description=command.does,
+            description=f"{command.does}.",
+            epilog="\n".join(["variables (-e NAME=VALUE):"] * bool(command.options) + _aligned(command.options)),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
             parents=[_common(False), _playing(False)],
             allow_abbrev=False,
         )
         sub.set_defaults(command="day2", day2=command)
+
+
+def _aligned(options: Sequence[tuple[str, str]]) -> list[str]:
+    width = max((len(name) for name, _meaning in options), default=0)
+    return [f"  {name:<{width}}  {meaning}" for name, meaning in options]
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -16,12 +16,17 @@ from runner import paths
 
 @dataclass(frozen=True)
 class Command:
-    """words: what is typed; does: what the person agrees to; changes: asks first and takes the lock."""
+    """words: what is typed; does: what the person agrees to; changes: asks first and takes the lock.
+
+    variables: extra variables it always gets, as -e takes them; options: (name, meaning) of those a person may give.
+    """
 
     words: tuple[str, ...]
     playbook: str
     does: str
     changes: bool = True
+    variables: tuple[str, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
 
     @property
     def path(self) -> Path:
@@ -32,17 +37,35 @@ class Command:
         return " ".join(self.words)
 
 
+AGREED = ("postgres_yes=true",)  # run.py has asked, so the playbook need not
+
 COMMANDS = (
     Command(
         ("switchover",),
         "switchover.yml",
-        "Makes the standby the primary and the primary the standby; writes pause for seconds",
+        "Makes a standby the primary and the primary a standby; writes pause for seconds, nothing is lost",
+        variables=AGREED,
+        options=(("postgres_switchover_to", "server that becomes the primary (default: the furthest standby)"),),
     ),
-    Command(("failover",), "failover.yml", "Fences the primary and promotes the standby"),
-    Command(("rejoin",), "rejoin.yml", "Brings the former primary back as a standby; what only it had is set aside"),
     Command(
-        ("pg", "status"), "status.yml", "Shows role, timeline and replication lag of each server", changes=False
+        ("failover",),
+        "failover.yml",
+        "Fences the primary and promotes a standby; what the primary had not sent is lost to the new one",
+        variables=AGREED,
+        options=(
+            ("postgres_failover_to", "server that becomes the primary (default: the one with the most data)"),
+            ("postgres_failover_force", "true: also when the primary answers"),
+            ("force_unfenced", "true: although the primary could not be fenced and is known to be off"),
+        ),
     ),
+    Command(
+        ("rejoin",),
+        "rejoin.yml",
+        "Makes every other server follow the primary again; what only a former primary had is given up",
+        variables=AGREED,
+        options=(("postgres_rejoin", "server to bring back (default: each that does not follow)"),),
+    ),
+    Command(("pg", "status"), "status.yml", "Shows role, timeline and lag of each PostgreSQL server", changes=False),
     Command(("backup",), "backup.yml", "Takes a backup of the databases now"),
     Command(("restore",), "restore.yml", "Replaces the databases by those of a backup"),
     Command(("upgrade",), "upgrade.yml", "Rolls the deployment to the versions of this checkout"),

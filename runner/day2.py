@@ -19,7 +19,9 @@ def run(args: argparse.Namespace, output: Output) -> None:
     command: Command = args.day2
     log, began = f"{command.playbook[:-4]}.log", time.monotonic()
     output.emit("step.started", step=0, title=command.label, playbook=command.playbook)
-    played = engine.play(command.playbook, log, output, extra=args.extra_vars, verbose=args.verbose)
+    played = engine.play(
+        command.playbook, log, output, extra=(*command.variables, *args.extra_vars), verbose=args.verbose
+    )
     seconds = round(time.monotonic() - began, 1)
     output.emit(
         "step.finished",

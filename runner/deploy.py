@@ -94,7 +94,7 @@ def _apply(step: Step, args: argparse.Namespace, output: Output, diary: journal.
         raise Failure(
             Exit.STEP_FAILED,
             "STEP_FAILED",
-            f'step {step.number} "{step.title}" failed in {played.phase or "check"}: {played.cause}',
+            f'step {step.number} "{step.title}" failed in {played.phase or "its start"}: {played.cause}',
             log=paths.shown(paths.LOG / step.log),
         )
     diary.record(step.number, state=journal.APPLIED, seconds=seconds, changed=played.changed)

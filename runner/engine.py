@@ -50,7 +50,7 @@ class Played:
     def cause(self) -> str:
         """Why it failed, in one line."""
         if self.problems:
-            return str(self.problems[-1])
+            return str(self.problems[0]) + (f" (and {len(self.problems) - 1} more)" if self.problems[1:] else "")
         errors = [line for line in self.tail if "ERROR" in line or "Error" in line]
         return (errors or self.tail or ["ansible-playbook ended without a word"])[0 if errors else -1].strip()
 
@@ -117,12 +117,18 @@ class _Listener:
             if message.startswith(ITEMS):
                 message = self.item_message.get((event["host"], event["task"]), message)
             self.played.problems.append(Problem(event["host"], event["task"], message))
-            self.emit("task.failed", host=event["host"], task=event["task"], message=message)
         self._done(event)
 
     def on_stats(self, event: Event) -> None:
         self.played.changed = sum(counts["changed"] for counts in event["hosts"].values())
         self.played.custom = event["custom"]
+        broken = {host for host, counts in event["hosts"].items() if counts["failures"] or counts["unreachable"]}
+        last = {
+            problem.host: problem for problem in self.played.problems if problem.host in broken
+        }  # others were rescued
+        self.played.problems = list(last.values())
+        for problem in self.played.problems:
+            self.emit("task.failed", host=problem.host, task=problem.task, message=problem.message)
 
 
 def environment() -> dict[str, str]:

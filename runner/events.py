@@ -155,7 +155,8 @@ class PlainOutput:
         self.task = ""
         self.line(
             f"step {fields['step']}: {fields['state']}, changed={fields['changed']}, "
-            f"{passed(fields['checks'])}, {clock(fields['seconds'])}"
+            + (f"{passed(fields['checks'])}, " if fields["checks"] else "")
+            + clock(fields["seconds"])
         )
 
 

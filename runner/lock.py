@@ -48,7 +48,7 @@ def acquire(path: Path, command: str) -> int:
         descriptor = int(inherited)
         os.set_inheritable(descriptor, False)  # children end with us, yet must not hold it for us
         return descriptor
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         if not _try(descriptor, fcntl.LOCK_EX):

@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
     args = cli.parse(argv)
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, _interrupt)
-    output = choose(args.json, args.verbose, _in_venv())
+    output = choose(args.json, args.verbose, _in_venv() and args.command != "teardown")
     try:
         _dispatch(args, argv, output)
     except Failure as failure:
@@ -59,6 +59,9 @@ def _dispatch(args: argparse.Namespace, argv: Sequence[str], output: Output) -> 
         teardown.run(args, output, _stream(args))
         return
     _agree(args, output)
+    if args.dry_run and not paths.VENV.exists():
+        _plan_set_up(output)
+        return
     if not _in_venv():
         _enter_venv(args, argv, held)
     procs.end(
@@ -103,24 +106,9 @@ def _agree(args: argparse.Namespace, output: Output) -> None:
 
 def _enter_venv(args: argparse.Namespace, argv: Sequence[str], held: int | None) -> NoReturn:
     """Becomes the same command inside the virtual environment, which a deployment first completes."""
-    python, script = paths.VENV / "bin" / "python3", paths.ROOT / "install_dep.sh"
-    quiet: dict[str, Any] = {"cwd": paths.ROOT, "stdin": subprocess.DEVNULL}
-    complete = (
-        subprocess.run(
-            [script, "--check"], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **quiet
-        ).returncode
-        == 0
-    )
-    if not complete and args.command == "deploy" and not args.dry_run:
-        sys.stdout.flush()
-        done = subprocess.run([script], check=False, cwd=paths.ROOT, stdout=sys.stderr if args.json else None)
-        if done.returncode:
-            raise Failure(
-                Exit.INSTALL_FAILED,
-                "INSTALL_FAILED",
-                f"install_dep.sh ended with {done.returncode}; its last lines are above",
-                resume=shlex.join(["./run.py", *argv]),
-            )
+    python = paths.VENV / "bin" / "python3"
+    if args.command == "deploy" and not args.dry_run:
+        _set_up(args, argv)
     elif not python.exists():
         raise Failure(
             Exit.PREFLIGHT,
@@ -134,6 +122,33 @@ def _enter_venv(args: argparse.Namespace, argv: Sequence[str], held: int | None)
     sys.stdout.flush()
     program = _with_docker([str(python), str(paths.ROOT / "run.py"), *argv])
     os.execvp(program[0], program)
+
+
+def _set_up(args: argparse.Namespace, argv: Sequence[str]) -> None:
+    """Completes the virtual environment and starts the engine, where they are not right already."""
+    script = paths.ROOT / "install_dep.sh"
+    if subprocess.run([script, "--check"], cwd=paths.ROOT, capture_output=True, check=False).returncode == 0:
+        return
+    sys.stdout.flush()
+    done = subprocess.run([script], cwd=paths.ROOT, stdout=sys.stderr if args.json else None, check=False)
+    if done.returncode:
+        raise Failure(
+            Exit.INSTALL_FAILED,
+            "INSTALL_FAILED",
+            f"install_dep.sh ended with {done.returncode}; its last lines are above",
+            resume=shlex.join(["./run.py", *argv]),
+        )
+
+
+def _plan_set_up(output: Output) -> None:
+    """The dry run of a fresh clone."""
+    checked = subprocess.run(
+        [paths.ROOT / "install_dep.sh", "--check"], cwd=paths.ROOT, capture_output=True, text=True, check=False
+    )
+    missing = (checked.stderr or checked.stdout).strip() or "nothing is missing but the Python environment"
+    output.say(f"First install_dep.sh would set up this machine ({missing}).")
+    output.say("Then all of these steps would run; nothing of them is there yet. Nothing was changed.")
+    output.emit("run.finished", code=0, changed=0, seconds=0.0)
 
 
 def _with_docker(argv: list[str]) -> list[str]:

@@ -185,16 +185,9 @@ def _cluster(ours: Ours, args: argparse.Namespace, removed: _Removed) -> str | N
     if ours.cluster.get("kind") == "context":
         python = paths.VENV / "bin" / "python3"
         known = {"teardown_deployment": ours.deployment, "teardown_kubeconfig": str(paths.DEPLOY / "kubeconfig")}
-        argv = [
-            str(python),
-            str(python.with_name("ansible-playbook")),
-            str(PLAYBOOK),
-            "-i",
-            "localhost,",
-            "-e",
-            json.dumps(known),
-        ]
-        problem = _call(argv)
+        problem = _call(
+            [str(python), str(python.with_name("ansible-playbook")), str(PLAYBOOK), "-e", json.dumps(known)]
+        )
         if problem:
             return f"the deployment's namespaces stay in context {ours.cluster['context']}: {problem}"
         removed("namespaces", f"of the deployment, in context {ours.cluster['context']}")

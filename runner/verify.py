@@ -75,7 +75,7 @@ def run(steps: Sequence[Step], output: Output, verbose: int = 0) -> Verified:
     output.emit("phase.started", step=number, phase="verify", waits_for="")
     listener = _Listener(output, number)
     argv = [sys.executable, "-m", "pytest", str(paths.TESTS), "-m", " or ".join(step.name for step in steps)]
-    argv += [f"-p{plugin}" for plugin in ("runner.pytest_events", "testinfra.plugin", "no:cacheprovider")]
+    argv += [f"-p{plugin}" for plugin in ("runner.pytest_events", "no:cacheprovider")]
     argv += ["--color=no", "-ra", f"--junit-xml={log(steps).with_suffix('.xml')}"]
     ended = child.run(
         argv + (["-" + "v" * verbose] if verbose else []),

@@ -14,7 +14,8 @@ author: Odoo Deploy contributors (@odoo-deploy)
 description:
   - Computes the settings that depend on memory, cores, disk and the number of connections.
   - Memory, WAL and cost formulas are those of pgtune (web and OLTP); each is told in C(docs/postgres.md).
-  - Autovacuum and JIT follow what Odoo does to a database, which is many small updates of wide tables and joins too short for JIT.
+  - Autovacuum and JIT follow what Odoo does to a database, which is many small updates of wide tables and joins
+    that are too short for JIT.
 options:
   _input:
     description: Memory of the machine that PostgreSQL may count on, in MiB.
@@ -51,6 +52,9 @@ _value:
   type: dict
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from ansible.errors import AnsibleFilterError
 
 # random_page_cost and effective_io_concurrency of a kind of disk, as pgtune has them.
@@ -59,47 +63,47 @@ SMALLEST_WORK_MEM_KB = 1024
 SMALLEST_MEMORY_MB = 256
 
 
-def clamp(value, low, high):
+def clamp(value: int, low: int, high: int) -> int:
     """The value, or the nearest end of low..high."""
     return max(low, min(value, high))
 
 
-def tuning(memory, cores, connections, disk="ssd", version=15):
+def tuning(memory: int, cores: int, connections: int, disk: str = "ssd", version: int = 15) -> dict[str, Any]:
     """Settings for a machine; raises ValueError where the connections do not fit into the memory.
 
     memory: MiB; connections: max_connections. Sizes are returned as text with PostgreSQL's units.
     """
     if memory < SMALLEST_MEMORY_MB:
-        raise ValueError("PostgreSQL needs %d MiB of memory at least, %d are given" % (SMALLEST_MEMORY_MB, memory))
+        raise ValueError(f"PostgreSQL needs {SMALLEST_MEMORY_MB} MiB of memory at least, {memory} are given")
     if cores < 1 or connections < 1:
-        raise ValueError("cores and connections must be 1 or more, not %d and %d" % (cores, connections))
+        raise ValueError(f"cores and connections must be 1 or more, not {cores} and {connections}")
     if disk not in DISKS:
-        raise ValueError("disk must be one of %s, not %s" % (", ".join(sorted(DISKS)), disk))
+        raise ValueError(f"disk must be one of {', '.join(sorted(DISKS))}, not {disk}")
 
     shared_buffers = memory // 4
     # Three sorts or hashes at once in every connection must fit beside shared_buffers.
     work_mem_kb = (memory - shared_buffers) * 1024 // (connections * 3)
     if work_mem_kb < SMALLEST_WORK_MEM_KB:
         raise ValueError(
-            "%d connections leave %d kB of work_mem each on %d MiB of memory; the least is %d kB: lower max_connections to %d or add memory"
-            % (connections, work_mem_kb, memory, SMALLEST_WORK_MEM_KB, (memory - shared_buffers) // 3)
+            f"{connections} connections leave {work_mem_kb} kB of work_mem each on {memory} MiB of memory; the least is "
+            f"{SMALLEST_WORK_MEM_KB} kB: lower max_connections to {(memory - shared_buffers) // 3} or add memory"
         )
     page_cost, io_concurrency = DISKS[disk]
     max_wal = clamp(memory, 1024, 8192)
-    settings = {
-        "shared_buffers": "%dMB" % shared_buffers,
-        "effective_cache_size": "%dMB" % (memory * 3 // 4),
-        "work_mem": "%dkB" % min(work_mem_kb, 64 * 1024),
-        "maintenance_work_mem": "%dMB" % clamp(memory // 16, 16, 2048),
-        "wal_buffers": "%dMB" % clamp(shared_buffers * 3 // 100, 1, 16),
-        "max_wal_size": "%dMB" % max_wal,
-        "min_wal_size": "%dMB" % (max_wal // 4),
+    return {
+        "shared_buffers": f"{shared_buffers}MB",
+        "effective_cache_size": f"{memory * 3 // 4}MB",
+        "work_mem": f"{min(work_mem_kb, 64 * 1024)}kB",
+        "maintenance_work_mem": f"{clamp(memory // 16, 16, 2048)}MB",
+        "wal_buffers": f"{clamp(shared_buffers * 3 // 100, 1, 16)}MB",
+        "max_wal_size": f"{max_wal}MB",
+        "min_wal_size": f"{max_wal // 4}MB",
         "checkpoint_timeout": "15min",
         "checkpoint_completion_target": 0.9,
         "wal_compression": "lz4" if version >= 15 else "on",
         "random_page_cost": page_cost,
         "effective_io_concurrency": io_concurrency,
-        # One request of Odoo is one backend: a few parallel workers help reports, more would starve the other requests.
+        # One request of Odoo is one backend: a few parallel workers help reports, more would starve other requests.
         "max_worker_processes": max(8, cores),
         "max_parallel_workers": cores,
         "max_parallel_workers_per_gather": clamp(cores // 2, 0, 2),
@@ -111,20 +115,21 @@ def tuning(memory, cores, connections, disk="ssd", version=15):
         "autovacuum_vacuum_cost_limit": 200 if disk == "hdd" else 1000,
         "jit": "off",
     }
-    return settings
 
 
-def postgres_tuning(memory, cores, connections, disk="ssd", version=15):
+def postgres_tuning(
+    memory: int | str, cores: int | str, connections: int | str, disk: str = "ssd", version: int | str = 15
+) -> dict[str, Any]:
     """Ansible's face of tuning(): numbers may come as text, errors become AnsibleFilterError."""
     try:
         return tuning(int(memory), int(cores), int(connections), str(disk), int(version))
     except ValueError as error:
-        raise AnsibleFilterError("postgres_tuning: %s" % error) from error
+        raise AnsibleFilterError(f"postgres_tuning: {error}") from error
 
 
 class FilterModule:
     """Filters of this file."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
         """Name to function."""
         return {"postgres_tuning": postgres_tuning}

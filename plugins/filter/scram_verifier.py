@@ -47,34 +47,38 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Callable
 
 from ansible.errors import AnsibleFilterError
 
 VERIFIER = re.compile(r"^SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)$")
 
 
-def verifier(password, salt, iterations):
+def verifier(password: str, salt: bytes, iterations: int) -> str:
     """The verifier of a password, RFC 5802 section 3, with the given salt (bytes)."""
     salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, iterations)
     client_key = hmac.new(salted, b"Client Key", hashlib.sha256).digest()
     server_key = hmac.new(salted, b"Server Key", hashlib.sha256).digest()
-    parts = [base64.b64encode(part).decode("ascii") for part in (salt, hashlib.sha256(client_key).digest(), server_key)]
-    return "SCRAM-SHA-256$%d:%s$%s:%s" % (iterations, *parts)
+    raw = (salt, hashlib.sha256(client_key).digest(), server_key)
+    text_salt, text_stored, text_server = (base64.b64encode(part).decode("ascii") for part in raw)
+    return f"SCRAM-SHA-256${iterations}:{text_salt}${text_stored}:{text_server}"
 
 
-def scram_verifier(password, current=None, iterations=4096):
+def scram_verifier(password: str, current: str | None = None, iterations: int = 4096) -> str:
     """The current verifier when it fits the password, else a new one with a random salt."""
     if not password or not all(" " <= letter <= "~" for letter in password):
         raise AnsibleFilterError("scram_verifier: a password must be printable ASCII and not empty")
     known = VERIFIER.match(current or "")
-    if known and hmac.compare_digest(verifier(password, base64.b64decode(known.group(2)), int(known.group(1))), current):
-        return current
+    if known:
+        again = verifier(password, base64.b64decode(known.group(2)), int(known.group(1)))
+        if hmac.compare_digest(again, known.group(0)):
+            return again
     return verifier(password, secrets.token_bytes(16), iterations)
 
 
 class FilterModule:
     """Filters of this file."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., str]]:
         """Name to function."""
         return {"scram_verifier": scram_verifier}

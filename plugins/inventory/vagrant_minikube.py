@@ -276,12 +276,6 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     # Options
 
     def _settings(self, cached: hosts.Cached) -> hosts.Settings:
-        for name, known in (("limit_providers", vagrant.PROVIDERS), ("address_order", hosts.ADDRESS_SOURCES)):
-            for value in self.get_option(name):
-                if value not in known:
-                    raise AnsibleParserError(
-                        f"{name}: {printable(value)} is not known. Use some of {', '.join(known)}."
-                    )
         self._deployment = self._nodes_file()
         state = self._text("vagrant_dotfile_path")
         projects = [self._path_of(folder, "vagrant_projects") for folder in self._texts("vagrant_projects")] or [

@@ -10,13 +10,14 @@ user C(postgres). Needs nothing but PostgreSQL's own programs.
 
 from __future__ import annotations
 
-import glob
 import grp
 import hashlib
 import json
 import os
 import pwd
 import subprocess
+from pathlib import Path
+from typing import Any
 
 OS_USER = "postgres"
 
@@ -59,7 +60,7 @@ SELECT json_build_object(
 """
 
 
-def lsn_number(lsn):
+def lsn_number(lsn: str | None) -> int | None:
     """Position in the WAL in bytes: C('1/20') is 4294967328. None stays None."""
     if not lsn:
         return None
@@ -68,10 +69,16 @@ def lsn_number(lsn):
 
 
 # Settings that a standby must not have lower than its primary (source: "Hot Standby", Administrator's Overview).
-FLOORS = ("max_connections", "max_worker_processes", "max_wal_senders", "max_prepared_transactions", "max_locks_per_transaction")
+FLOORS = (
+    "max_connections",
+    "max_worker_processes",
+    "max_wal_senders",
+    "max_prepared_transactions",
+    "max_locks_per_transaction",
+)
 
 
-def floor_changes(pending):
+def floor_changes(pending: dict[str, dict[str, str | None]]) -> list[str]:
     """Which ways the settings of FLOORS want to go at the next restart: a sorted list of C(lowered) and C(raised).
 
     pending maps a setting to C(running) and C(wanted), both text; wanted is None where the line was removed.
@@ -79,20 +86,20 @@ def floor_changes(pending):
     ways = set()
     for name in FLOORS:
         change = pending.get(name)
-        if change and change["wanted"] and int(change["wanted"]) != int(change["running"]):
-            ways.add("raised" if int(change["wanted"]) > int(change["running"]) else "lowered")
+        running, wanted = (int(change[key] or 0) for key in ("running", "wanted")) if change else (0, 0)
+        if wanted and wanted != running:
+            ways.add("raised" if wanted > running else "lowered")
     return sorted(ways)
 
 
-def parse_controldata(text):
+def parse_controldata(text: str) -> dict[str, Any]:
     """The lines of C(pg_controldata) this collection decides by.
 
-    Returns a dict with C(system_identifier), C(state), C(timeline), C(checkpoint) (LSN of the latest checkpoint record),
-    C(checkpoint_time), C(checksums) and C(max_connections) and the other settings a standby must not have lower.
+    Returns C(system_identifier), C(state), C(timeline), C(checkpoint) (LSN of the latest checkpoint record),
+    C(checkpoint_time), C(minimum_recovery) (LSN), C(checksums) and C(floors), the settings a standby must not have lower.
     """
-    lines = dict(
-        (key.strip(), value.strip()) for key, separator, value in (line.partition(":") for line in text.splitlines()) if separator
-    )
+    split = (line.partition(":") for line in text.splitlines())
+    lines = {key.strip(): value.strip() for key, separator, value in split if separator}
     return {
         "system_identifier": lines["Database system identifier"],
         "state": lines["Database cluster state"],
@@ -102,25 +109,23 @@ def parse_controldata(text):
         "minimum_recovery": lines["Minimum recovery ending location"],
         "checksums": lines["Data page checksum version"] != "0",
         "floors": {
-            name: int(lines[name + " setting"])
-            for name in ("max_connections", "max_worker_processes", "max_wal_senders", "max_prepared_xacts", "max_locks_per_xact")
+            name: int(lines[f"{short} setting"])
+            for name, short in zip(FLOORS, (*FLOORS[:3], "max_prepared_xacts", "max_locks_per_xact"))  # noqa: B905 (3.9)
         },
     }
 
 
-def fingerprint(path):
-    """C(MODE OWNER GROUP SHA1) of a file, so that the controller can tell whether its own rendering differs; None without it."""
+def fingerprint(path: str) -> str | None:
+    """C(MODE OWNER GROUP SHA1) of a file, by which the controller tells whether its own rendering differs."""
     try:
-        with open(path, "rb") as content:
-            status = os.fstat(content.fileno())
-            digest = hashlib.sha1(content.read()).hexdigest()
+        status, content = Path(path).stat(), Path(path).read_bytes()
     except OSError:
         return None
     owner, group = pwd.getpwuid(status.st_uid).pw_name, grp.getgrgid(status.st_gid).gr_name
-    return "%04o %s %s %s" % (status.st_mode & 0o7777, owner, group, digest)
+    return f"{status.st_mode & 0o7777:04o} {owner} {group} {hashlib.sha1(content).hexdigest()}"
 
 
-def missing_packages(names):
+def missing_packages(names: list[str]) -> list[str]:
     """Those of the Debian packages that are not installed."""
     done = subprocess.run(
         ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\\n", *names],
@@ -133,9 +138,9 @@ def missing_packages(names):
     return [name for name in names if name not in installed]
 
 
-def newest_version(cluster):
+def newest_version(cluster: str) -> str:
     """Highest major version with a configured cluster of that name, else C(0), which is installed nowhere."""
-    found = [path.split("/")[3] for path in glob.glob("/etc/postgresql/*/%s/postgresql.conf" % glob.escape(cluster))]
+    found = [path.parts[3] for path in Path("/etc/postgresql").glob(f"*/{cluster}/postgresql.conf")]
     return max(found, key=int, default="0")
 
 
@@ -145,27 +150,27 @@ class Server:
     Without a version it is the newest one configured.
     """
 
-    def __init__(self, version, cluster):
-        version = version or newest_version(cluster)
-        self.version = version
+    def __init__(self, version: str | None, cluster: str) -> None:
+        self.version = version or newest_version(cluster)
         self.cluster = cluster
-        self.unit = "postgresql@%s-%s.service" % (version, cluster)
-        self.bin = "/usr/lib/postgresql/%s/bin" % version
-        self.config = "/etc/postgresql/%s/%s" % (version, cluster)
-        self.data = "/var/lib/postgresql/%s/%s" % (version, cluster)
-        self.creating = self.data + ".creating"
-        self.standby_signal = self.data + "/standby.signal"
+        self.unit = f"postgresql@{self.version}-{cluster}.service"
+        self.bin = Path("/usr/lib/postgresql", self.version, "bin")
+        self.config = Path("/etc/postgresql", self.version, cluster)
+        self.data = Path("/var/lib/postgresql", self.version, cluster)
+        self.creating = self.data.with_name(f"{cluster}.creating")
+        self.standby_signal = self.data / "standby.signal"
 
-    def run(self, argv, timeout=60, env=None, stdin=None):
-        """Runs as the server's operating system user; returns CompletedProcess, never raises on its exit code."""
+    def run(
+        self, argv: list[str], timeout: int = 60, env: dict[str, str] | None = None, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs as the server's operating system user; never raises on an exit code."""
         return subprocess.run(
             argv,
-            input=stdin,
-            stdin=None if stdin is not None else subprocess.DEVNULL,
+            input=stdin or "",
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             timeout=timeout,
-            env=dict(os.environ, LC_ALL="C", **(env or {})),
+            env={**os.environ, "LC_ALL": "C", **(env or {})},
             cwd="/",
             user=OS_USER,
             group=OS_USER,
@@ -174,57 +179,54 @@ class Server:
             check=False,
         )
 
-    def postmaster(self):
+    def postmaster(self) -> int | None:
         """Process id of the running postmaster, else None; a postmaster.pid left by a dead one does not count."""
         try:
-            with open(self.data + "/postmaster.pid", encoding="ascii") as lines:
-                pid = int(lines.readline())
-            with open("/proc/%d/comm" % pid, encoding="ascii") as name:
-                return pid if name.read().strip() == "postgres" else None
-        except (OSError, ValueError):
+            pid = int((self.data / "postmaster.pid").read_text(encoding="ascii").splitlines()[0])
+            name = Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip()
+        except (OSError, ValueError, IndexError):
             return None
+        return pid if name == "postgres" else None
 
-    def port(self):
+    def port(self) -> str:
         """Port of postgresql.conf's own line, as pg_createcluster wrote it; conf.d does not set it."""
         try:
-            with open(self.config + "/postgresql.conf", encoding="utf-8") as lines:
-                for line in lines:
-                    key, separator, value = line.partition("=")
-                    if separator and key.strip() == "port":
-                        return value.split("#")[0].strip()
+            lines = (self.config / "postgresql.conf").read_text(encoding="utf-8").splitlines()
         except OSError:
-            pass
-        return "5432"
+            lines = []
+        pairs = (line.partition("=") for line in lines)
+        return next((value.split("#")[0].strip() for key, _is, value in pairs if key.strip() == "port"), "5432")
 
-    def sql(self, statement, timeout=15):
+    def sql(self, statement: str, timeout: int = 15) -> str:
         """One value; raises RuntimeError with psql's message, or when the server does not answer in time."""
+        socket = ["-h", "/var/run/postgresql", "-p", self.port(), "-d", "postgres"]
         try:
             done = self.run(
-                ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", "/var/run/postgresql", "-p", self.port(), "-d", "postgres"],
+                ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", *socket],
                 timeout=timeout,
-                env={"PGCONNECT_TIMEOUT": "5", "PGOPTIONS": "-c statement_timeout=%d000" % timeout},
+                env={"PGCONNECT_TIMEOUT": "5", "PGOPTIONS": f"-c statement_timeout={timeout}000"},
                 stdin=statement,
             )
         except subprocess.TimeoutExpired:
-            raise RuntimeError("no answer within %d s" % timeout) from None
+            raise RuntimeError(f"no answer within {timeout} s") from None
         if done.returncode != 0:
             raise RuntimeError(done.stderr.strip())
         return done.stdout.strip()
 
-    def empty(self):
+    def empty(self) -> bool:
         """True when there is no finished data directory: nothing here that a clone could destroy."""
-        return os.path.exists(self.creating) or not os.path.exists(self.data + "/global/pg_control")
+        return self.creating.exists() or not (self.data / "global" / "pg_control").exists()
 
-    def control(self):
+    def control(self) -> dict[str, Any] | None:
         """What pg_controldata says, or None without a data directory."""
         if self.empty():
             return None
-        done = self.run([self.bin + "/pg_controldata", "-D", self.data])
+        done = self.run([str(self.bin / "pg_controldata"), "-D", str(self.data)])
         if done.returncode != 0:
-            raise RuntimeError("pg_controldata %s: %s" % (self.data, done.stderr.strip()))
+            raise RuntimeError(f"pg_controldata {self.data}: {done.stderr.strip()}")
         return parse_controldata(done.stdout)
 
-    def unit_state(self):
+    def unit_state(self) -> str:
         """systemd's ActiveState of the unit."""
         done = subprocess.run(
             ["systemctl", "show", "--property=ActiveState", "--value", self.unit],
@@ -235,20 +237,20 @@ class Server:
         )
         return done.stdout.strip()
 
-    def state(self, certificate=None):
+    def state(self, certificate: str | None = None) -> dict[str, Any]:
         """Everything a role or a day-2 playbook decides by; see the RETURN of the module C(postgres_server_info)."""
-        server = {
-            "installed": os.path.exists(self.bin + "/postgres"),
-            "configured": os.path.exists(self.config + "/postgresql.conf"),
+        server: dict[str, Any] = {
+            "installed": (self.bin / "postgres").exists(),
+            "configured": (self.config / "postgresql.conf").exists(),
             "role": "absent",
             "version": self.version,
-            "data_directory": self.data,
+            "data_directory": str(self.data),
             "unit": self.unit,
             "empty": self.empty(),
             "control": None,
             "running": self.postmaster() is not None,
-            "standby_signal": os.path.exists(self.standby_signal),
-            "sync_suspended": os.path.exists(self.config + "/conf.d/99-sync-suspended.conf"),
+            "standby_signal": self.standby_signal.exists(),
+            "sync_suspended": (self.config / "conf.d" / "99-sync-suspended.conf").exists(),
             "message": "",
             "timeline": None,
             "lsn": None,
@@ -265,17 +267,17 @@ class Server:
             "synchronous_standby_names": "",
             "certificate": None,
         }
-        if certificate and os.path.exists(certificate):
-            with open(certificate, encoding="ascii") as pem:
-                server["certificate"] = pem.read()
+        if certificate and Path(certificate).exists():
+            server["certificate"] = Path(certificate).read_text(encoding="ascii")
         if not server["installed"]:
             return server
         server["role"] = "empty"
-        if server["empty"]:
+        control = self.control()
+        if control is None:
             return server
-        server["control"] = self.control()
-        server["timeline"] = server["control"]["timeline"]
-        server["lsn"] = max(server["control"]["checkpoint"], server["control"]["minimum_recovery"], key=lsn_number)
+        server["control"] = control
+        server["timeline"] = control["timeline"]
+        server["lsn"] = max(control["checkpoint"], control["minimum_recovery"], key=lambda lsn: lsn_number(lsn) or 0)
         if server["running"]:
             try:
                 server.update(json.loads(self.sql(STATE_SQL)))

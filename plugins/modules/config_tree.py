@@ -13,9 +13,10 @@ version_added: 1.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 description:
   - Below O(path) every set of files is a release, C(releases/ID), with C(ID) taken from names and contents.
-  - Two symbolic links tell what is in force. C(current) is what the service reads, C(good) the last release that proved itself.
-  - With O(state=present) a new set is staged beside the others, O(validate) runs on it, and C(current) is swapped by one rename(2).
-    A run that stopped between swap and proof is taken up again, since the two links differ.
+  - Two symbolic links tell what is in force. C(current) is what the service reads, C(good) the last release that
+    proved itself.
+  - With O(state=present) a new set is staged beside the others, O(validate) runs on it, and C(current) is swapped by
+    one rename(2). A run that stopped between swap and proof is taken up again, since the two links differ.
   - With O(state=confirmed) C(good) follows C(current); with O(state=rolled_back) C(current) goes back to C(good).
 attributes:
   check_mode:
@@ -32,10 +33,10 @@ options:
   files:
     description:
       - Text of every file of the tree, by its path inside the tree. Required with O(state=present).
-      - V(@RELEASE@) in a text becomes the release's ID, so that a running service can tell which release it has loaded.
+      - V(@RELEASE@) in a text becomes the release's ID, so that a running service can tell which one it has loaded.
     type: dict
   private_files:
-    description: Like O(files), for keys. They are readable by their owner alone and never shown, in a difference neither.
+    description: Like O(files), for keys. They are readable by their owner alone and shown in no difference.
     type: dict
     default: {}
   validate:
@@ -98,6 +99,7 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -116,74 +118,22 @@ def release_id(files: dict[str, str]) -> str:
 def check_names(files: dict[str, str], links: dict[str, str]) -> None:
     """Raise TreeError where a file would leave the tree or a link would point to no file."""
     for name in files:
-        if not name or os.path.isabs(name) or os.path.normpath(name) != name or name.split("/")[0] == "..":
+        plain = PurePosixPath(name)
+        if plain.is_absolute() or ".." in plain.parts or str(plain) != name or name == ".":
             raise TreeError(f"files: {name!r} is not a plain path inside the tree")
     for link, target in links.items():
-        if not os.path.isabs(link):
+        if not PurePosixPath(link).is_absolute():
             raise TreeError(f"links: {link!r} is not an absolute path")
         if target not in files:
             raise TreeError(f"links: {link!r} points to {target!r}, which is not one of the files")
 
 
-@dataclass(frozen=True)
-class Tree:
-    """The folder of releases and its two links.
-
-    Attributes:
-        path: absolute path of the folder.
-    """
-
-    path: str
-
-    def release(self, name: str) -> str:
-        """Return the folder of release ``name``."""
-        return os.path.join(self.path, "releases", name)
-
-    def target(self, link: str) -> str:
-        """Return the ID that ``current`` or ``good`` points to, empty where the link or its release is missing."""
-        try:
-            name = os.path.basename(os.readlink(os.path.join(self.path, link)))
-        except OSError:
-            return ""
-        return name if os.path.isdir(self.release(name)) else ""
-
-    def read(self, name: str) -> dict[str, str]:
-        """Return the texts of release ``name`` by path inside it; empty for the empty name."""
-        texts: dict[str, str] = {}
-        if not name:
-            return texts
-        root = self.release(name)
-        for folder, _folders, entries in os.walk(root):
-            for entry in entries:
-                full = os.path.join(folder, entry)
-                with open(full, encoding="utf-8") as stream:
-                    texts[os.path.relpath(full, root)] = stream.read()
-        return texts
-
-    def mode(self, name: str, file: str) -> int:
-        """Return the permission bits of ``file`` in release ``name``."""
-        return os.stat(os.path.join(self.release(name), file)).st_mode & 0o777
-
-    def point(self, link: str, name: str) -> None:
-        """Let ``current`` or ``good`` point to release ``name``; readers see the old or the new one, never none."""
-        replace_link(os.path.join(self.path, link), os.path.join("releases", name))
-
-    def prune(self, keep: int) -> None:
-        """Remove all but the ``keep`` newest releases, never those that are in force."""
-        root = os.path.join(self.path, "releases")
-        spare = [name for name in os.listdir(root) if name not in (self.target("current"), self.target("good"))]
-        spare.sort(key=lambda name: os.stat(os.path.join(root, name)).st_mtime, reverse=True)
-        for name in spare[keep:]:
-            shutil.rmtree(os.path.join(root, name))
-
-
-def replace_link(path: str, target: str) -> None:
-    """Make ``path`` a symbolic link to ``target`` by one rename, whatever file was there."""
-    spare = f"{path}.new"
-    if os.path.lexists(spare):
-        os.unlink(spare)
-    os.symlink(target, spare)
-    os.rename(spare, path)
+def replace_link(link: Path, target: Path) -> None:
+    """Make ``link`` a symbolic link to ``target`` by one rename, whatever file was there."""
+    spare = link.with_name(f"{link.name}.new")
+    spare.unlink(missing_ok=True)
+    spare.symlink_to(target)
+    spare.replace(link)
 
 
 def owner_only(path: str, flags: int) -> int:
@@ -191,41 +141,89 @@ def owner_only(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def write_files(root: str, files: dict[str, str], private: frozenset[str]) -> None:
-    """Write ``files`` below ``root`` and flush them, so that a power cut never leaves half a tree behind the link.
+@dataclass(frozen=True)
+class Texts:
+    """The texts of one tree by path inside it, and which of them nobody may see."""
 
-    Those named in ``private`` get mode 0600 before they hold a byte, the others 0644.
-    """
-    os.makedirs(root, mode=0o755, exist_ok=True)
-    for name, text in files.items():
-        full = os.path.join(root, name)
-        os.makedirs(os.path.dirname(full), mode=0o755, exist_ok=True)
-        with open(full, "x", encoding="utf-8", opener=owner_only) as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if name not in private:
-            os.chmod(full, 0o644)
+    files: dict[str, str]
+    private: frozenset[str] = frozenset()
+
+    def write(self, root: Path) -> None:
+        """Write all below ``root`` and flush, so that a power cut never leaves half a tree behind the link.
+
+        Private texts get mode 0600 before they hold a byte, the others 0644.
+        """
+        for name, text in self.files.items():
+            path = root / name
+            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            with open(path, "x", encoding="utf-8", opener=owner_only) as stream:  # Path.open has no opener
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            if name not in self.private:
+                path.chmod(0o644)
+
+    def shown(self, name: str) -> str:
+        """Return the text of ``name`` as a difference may show it; empty where there is none."""
+        if name in self.private and name in self.files:
+            return f"(private, {release_id({name: self.files[name]})})\n"
+        return self.files.get(name, "")
 
 
-def differences(before: dict[str, str], after: dict[str, str], root: str, private: frozenset[str]) -> list[dict[str, str]]:
-    """Return what ``--diff`` prints: one entry for each path of either side whose text differs, without the private texts."""
+@dataclass(frozen=True)
+class Tree:
+    """The folder of releases and its two links."""
 
-    def shown(name: str, texts: dict[str, str], word: str) -> str:
-        if name in private:
-            return f"({word}, private)\n" if name in texts else ""
-        return texts.get(name, "")
+    path: Path
 
-    return [
-        {
-            "before_header": os.path.join(root, name),
-            "after_header": os.path.join(root, name),
-            "before": shown(name, before, "old"),
-            "after": shown(name, after, "new"),
+    @property
+    def releases(self) -> Path:
+        """Return the folder that holds the releases."""
+        return self.path / "releases"
+
+    def target(self, link: str) -> str:
+        """Return the ID that ``current`` or ``good`` points to; empty where the link or its release is missing."""
+        try:
+            name = (self.path / link).readlink().name
+        except OSError:
+            return ""
+        return name if (self.releases / name).is_dir() else ""
+
+    def read(self, name: str) -> Texts:
+        """Return the texts of release ``name``; none for the empty name."""
+        if not name:
+            return Texts({})
+        root = self.releases / name
+        paths = {str(path.relative_to(root)): path for path in sorted(root.rglob("*")) if path.is_file()}
+        return Texts(
+            {inside: path.read_text(encoding="utf-8") for inside, path in paths.items()},
+            frozenset(inside for inside, path in paths.items() if path.stat().st_mode & 0o077 == 0),
+        )
+
+    def point(self, link: str, name: str) -> None:
+        """Let ``current`` or ``good`` point to release ``name``; readers see the old or the new one, never none."""
+        replace_link(self.path / link, Path("releases") / name)
+
+    def prune(self, keep: int) -> None:
+        """Remove all but the ``keep`` newest releases, never those that are in force."""
+        in_force = {self.target("current"), self.target("good")}
+        spare = [path for path in self.releases.iterdir() if path.name not in in_force]
+        for path in sorted(spare, key=lambda path: path.stat().st_mtime, reverse=True)[keep:]:
+            shutil.rmtree(path)
+
+
+def differences(before: Texts, after: Texts, root: Path) -> dict[str, dict[str, str]]:
+    """Return what ``--diff`` prints, by path inside the tree: each text that is not the same on both sides."""
+    return {
+        name: {
+            "before_header": str(root / name),
+            "after_header": str(root / name),
+            "before": before.shown(name),
+            "after": after.shown(name),
         }
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
-    ]
+        for name in sorted(before.files.keys() | after.files.keys())
+        if before.files.get(name) != after.files.get(name)
+    }
 
 
 @dataclass
@@ -242,60 +240,53 @@ class Outcome:
 
 def present(module: AnsibleModule, tree: Tree) -> Outcome:
     """Stage, validate and swap in ``files``; raise TreeError where the staged tree is not valid."""
-    given: dict[str, object] = {**(module.params["files"] or {}), **module.params["private_files"]}
-    files = {name: str(text) for name, text in given.items()}
+    private: dict[str, object] = module.params["private_files"]
+    given = {name: str(text) for name, text in {**(module.params["files"] or {}), **private}.items()}
     links: dict[str, str] = module.params["links"]
-    check_names(files, links)
-    wanted = release_id(files)
-    files = {name: text.replace(PLACEHOLDER, wanted) for name, text in files.items()}
-    current, good = tree.target("current"), tree.target("good")
-    before = tree.read(current)
-    # A key that left the tree is private still.
-    private = frozenset(module.params["private_files"]) | {name for name in before if tree.mode(current, name) & 0o077 == 0}
-    diff = differences(before, files, os.path.join(tree.path, "current"), private)
-    wrong_links = {
-        link: target
-        for link, name in links.items()
-        if (os.readlink(link) if os.path.islink(link) else None) != (target := os.path.join(tree.path, "current", name))
-    }
+    check_names(given, links)
+    wanted = release_id(given)
+    texts = Texts({name: text.replace(PLACEHOLDER, wanted) for name, text in given.items()}, frozenset(private))
+    previous, good = tree.target("current"), tree.target("good")
+    current = tree.path / "current"
+    differing = differences(tree.read(previous), texts, current)
+    targets = {Path(link): current / name for link, name in links.items()}
+    wrong = {link: target for link, target in targets.items() if not link.is_symlink() or link.readlink() != target}
     outcome = Outcome(
-        changed=bool(diff or wrong_links) or wanted != current or wanted != good,
+        changed=bool(differing or wrong) or wanted != previous or wanted != good,
         release=wanted,
-        previous=current,
+        previous=previous,
         pending=wanted != good,
-        changed_files=[entry["before_header"].removeprefix(os.path.join(tree.path, "current") + "/") for entry in diff],
-        diff=diff,
+        changed_files=list(differing),
+        diff=list(differing.values()),
     )
-    if diff or wanted != current:
-        stage(module, tree, wanted, files, private)
-    if module.check_mode:
-        return outcome
-    for link, target in wrong_links.items():
-        os.makedirs(os.path.dirname(link), mode=0o755, exist_ok=True)
-        replace_link(link, target)
+    if differing or wanted != previous:
+        stage(module, tree, wanted, texts)
+    if not module.check_mode:
+        for link, target in wrong.items():
+            link.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            replace_link(link, target)
     return outcome
 
 
-def stage(module: AnsibleModule, tree: Tree, wanted: str, files: dict[str, str], private: frozenset[str]) -> None:
-    """Write ``files`` to a fresh folder, validate them there, then make them release ``wanted`` and ``current``."""
-    parent = None if module.check_mode else os.path.join(tree.path, "releases")
-    if parent:
-        os.makedirs(parent, mode=0o755, exist_ok=True)
-    staged = tempfile.mkdtemp(prefix=".staged-", dir=parent)
+def stage(module: AnsibleModule, tree: Tree, wanted: str, texts: Texts) -> None:
+    """Write ``texts`` to a fresh folder, validate them there, then make them release ``wanted`` and ``current``."""
+    if not module.check_mode:
+        tree.releases.mkdir(mode=0o755, parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(prefix=".staged-", dir=None if module.check_mode else tree.releases))
     try:
-        os.chmod(staged, 0o755)
-        write_files(staged, files, private)
-        command = [word.replace("%s", staged) for word in module.params["validate"]]
-        if command and not (module.check_mode and not os.path.exists(command[0])):
+        staged.chmod(0o755)
+        texts.write(staged)
+        command = [word.replace("%s", str(staged)) for word in module.params["validate"]]
+        if command and not (module.check_mode and not Path(command[0]).exists()):
             code, out, err = module.run_command(command)
             if code != 0:
-                message = (err or out).strip().replace(staged, "TREE")
+                message = (err or out).strip().replace(str(staged), "TREE")
                 raise TreeError(f"the new configuration is not valid, so the old one stays in force: {message}")
-        if parent:
-            release = tree.release(wanted)
-            if os.path.isdir(release):  # someone edited a release in place
+        if not module.check_mode:
+            release = tree.releases / wanted
+            if release.is_dir():  # someone edited a release in place
                 shutil.rmtree(release)
-            os.rename(staged, release)
+            staged.rename(release)
             tree.point("current", wanted)
             tree.prune(module.params["keep"])
     finally:
@@ -313,7 +304,7 @@ def confirmed(module: AnsibleModule, tree: Tree) -> Outcome:
 
 
 def rolled_back(module: AnsibleModule, tree: Tree) -> Outcome:
-    """Let ``current`` go back to ``good``; without a good release there is nothing to go back to and nothing changes."""
+    """Let ``current`` go back to ``good``; without a good release there is nothing to go back to."""
     current, good = tree.target("current"), tree.target("good")
     move = bool(good) and current != good
     if move and not module.check_mode:
@@ -337,7 +328,7 @@ def main() -> None:
     )
     action = {"present": present, "confirmed": confirmed, "rolled_back": rolled_back}[module.params["state"]]
     try:
-        outcome = action(module, Tree(module.params["path"]))
+        outcome = action(module, Tree(Path(module.params["path"])))
     except TreeError as problem:
         module.fail_json(msg=str(problem))
     except OSError as problem:

@@ -73,6 +73,7 @@ timeline:
 
 import os
 import pwd
+import signal
 import subprocess
 import time
 
@@ -81,11 +82,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_server import OS_USER, Server
 
 
-def systemctl(*words):
-    return subprocess.run(["systemctl", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+def systemctl(*words: str) -> None:
+    """Tells systemd; what became of it is asked of the process table."""
+    subprocess.run(["systemctl", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
-def wait_stopped(server, seconds):
+def wait_stopped(server: Server, seconds: int) -> bool:
     """True once neither systemd nor the process table knows a postmaster."""
     end = time.monotonic() + seconds
     while server.postmaster() is not None or server.unit_state() not in ("inactive", "failed"):
@@ -95,24 +97,24 @@ def wait_stopped(server, seconds):
     return True
 
 
-def stop(server, timeout, force):
+def stop(server: Server, timeout: int, force: bool) -> None:
     """Stops through systemd, which also ends its automatic restarts. Raises RuntimeError when the server stays."""
     systemctl("stop", "--no-block", server.unit)
     if wait_stopped(server, timeout):
         return
     if not force:
         raise RuntimeError(
-            "the fast shutdown of %s took longer than %d s and goes on; see its log, then run this again" % (server.unit, timeout)
+            f"the fast shutdown of {server.unit} took longer than {timeout} s and goes on; see its log, then run this again"
         )
     systemctl("kill", "--signal=KILL", server.unit)
     pid = server.postmaster()
     if pid is not None:
-        os.kill(pid, 9)
+        os.kill(pid, signal.SIGKILL)
     if not wait_stopped(server, 10):
-        raise RuntimeError("%s is still there after SIGKILL: power the machine off" % server.unit)
+        raise RuntimeError(f"{server.unit} is still there after SIGKILL: power the machine off")
 
 
-def put_signal(server):
+def put_signal(server: Server) -> None:
     """Creates standby.signal so that it survives a power cut."""
     owner = pwd.getpwnam(OS_USER)
     descriptor = os.open(server.standby_signal, os.O_WRONLY | os.O_CREAT, 0o600)
@@ -128,7 +130,7 @@ def put_signal(server):
         os.close(folder)
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "version": {"type": "str"},
@@ -142,7 +144,7 @@ def main():
     server = Server(module.params["version"], module.params["cluster"])
     try:
         stopping = server.postmaster() is not None or server.unit_state() not in ("inactive", "failed")
-        signalling = module.params["signal"] and not server.empty() and not os.path.exists(server.standby_signal)
+        signalling = module.params["signal"] and not server.empty() and not server.standby_signal.exists()
         if not module.check_mode:
             if stopping:
                 stop(server, module.params["timeout"], module.params["force"])
@@ -150,7 +152,7 @@ def main():
                 put_signal(server)
         control = server.control() or {}
     except (RuntimeError, OSError, KeyError) as error:
-        module.fail_json(msg="Cannot stop the PostgreSQL server: %s" % error)
+        module.fail_json(msg=f"Cannot stop the PostgreSQL server: {error}")
     module.exit_json(
         changed=stopping or signalling,
         clean=control.get("state") in ("shut down", "shut down in recovery"),

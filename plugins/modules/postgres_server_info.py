@@ -59,7 +59,8 @@ server:
   description:
     - What the server is. RV(server.role) is V(absent) before PostgreSQL is installed, V(empty) without data, V(stopped),
       V(unresponsive) where a postmaster runs and does not answer, else V(primary) or V(standby).
-    - Positions are WAL locations as text, RV(server.lsn_number) is the same in bytes. RV(server.following) is true where a standby streams.
+    - Positions are WAL locations as text, RV(server.lsn_number) is the same in bytes.
+      RV(server.following) is true where a standby streams.
     - RV(server.pending_restart) maps a setting to its running and its wanted value; RV(server.config_stale) means that a
       configuration file is newer than the configuration that was loaded.
     - RV(server.files) maps each of O(files) to C(MODE OWNER GROUP SHA1), or to null where it is missing.
@@ -78,10 +79,14 @@ server:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_server import Server, fingerprint, missing_packages
+from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_server import (
+    Server,
+    fingerprint,
+    missing_packages,
+)
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "version": {"type": "str"},
@@ -92,12 +97,13 @@ def main():
         },
         supports_check_mode=True,
     )
+    asked = module.params
     try:
-        server = Server(module.params["version"], module.params["cluster"]).state(module.params["certificate"])
-        server["files"] = {path: fingerprint(path) for path in module.params["files"]}
-        server["missing_packages"] = missing_packages(module.params["packages"]) if module.params["packages"] else []
+        server = Server(asked["version"], asked["cluster"]).state(asked["certificate"])
+        server["files"] = {path: fingerprint(path) for path in asked["files"]}
+        server["missing_packages"] = missing_packages(asked["packages"]) if asked["packages"] else []
     except (RuntimeError, OSError, KeyError) as error:
-        module.fail_json(msg="Cannot tell what this PostgreSQL server is: %s" % error)
+        module.fail_json(msg=f"Cannot tell what this PostgreSQL server is: {error}")
     module.exit_json(changed=False, server=server)
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .files import StateError, UnknownStateError, printable, read_json
+from .files import StateError, UnknownStateError, mapping, members, printable, read_json
 from .httpget import HttpError, get_json
 
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
@@ -164,29 +164,29 @@ def _through_sdk(url: str, timeout: float, environ: Mapping[str, str]) -> Any:
 
 
 def _container(entry: dict[str, Any]) -> Container:
-    settings = entry.get("NetworkSettings")
-    networks = settings.get("Networks") if isinstance(settings, dict) else None
-    labels = entry.get("Labels")
-    ports = []
-    for port in entry.get("Ports") or ():
-        if isinstance(port, dict) and port.get("Type") == "tcp" and isinstance(port.get("PublicPort"), int):
-            ports.append((str(port.get("IP") or ""), int(port.get("PrivatePort") or 0), port["PublicPort"]))
+    networks = mapping(mapping(entry.get("NetworkSettings")).get("Networks"))
     return Container(
         id=entry["Id"],
-        names=tuple(str(name).removeprefix("/") for name in entry.get("Names") or ()),
+        names=tuple(str(name).removeprefix("/") for name in members(entry.get("Names"))),
         state=str(entry.get("State") or "unknown"),
-        networks={str(name): _address(value) for name, value in networks.items()} if isinstance(networks, dict) else {},
-        ports=tuple(ports),
-        labels={str(name): str(value) for name, value in labels.items()} if isinstance(labels, dict) else {},
+        networks={str(name): _address(value) for name, value in networks.items()},
+        ports=tuple(
+            (str(port.get("IP") or ""), port["PrivatePort"], port["PublicPort"])
+            for port in map(mapping, members(entry.get("Ports")))
+            if port.get("Type") == "tcp" and _is_port(port.get("PrivatePort")) and _is_port(port.get("PublicPort"))
+        ),
+        labels={str(name): str(value) for name, value in mapping(entry.get("Labels")).items()},
     )
+
+
+def _is_port(value: Any) -> bool:
+    return isinstance(value, int) and 0 < value < 65536
 
 
 def _address(network: Any) -> str:
     """The address in use, or for a stopped container the one that it was given for good."""
-    if not isinstance(network, dict):
-        return ""
-    given = network.get("IPAMConfig")
-    address = network.get("IPAddress") or (given.get("IPv4Address") if isinstance(given, dict) else None)
+    known = mapping(network)
+    address = known.get("IPAddress") or mapping(known.get("IPAMConfig")).get("IPv4Address")
     try:
         return str(ipaddress.IPv4Address(address if isinstance(address, str) else ""))
     except ValueError:

@@ -95,6 +95,16 @@ def read_json(
     return document
 
 
+def members(value: object) -> list[Any]:
+    """The value where it is a list, else an empty list."""
+    return value if isinstance(value, list) else []
+
+
+def mapping(value: object) -> dict[Any, Any]:
+    """The value where it is a mapping, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
 def subfolders(path: str | Path) -> list[str]:
     """Names of the folders in ``path``, sorted; none where it does not exist.
 

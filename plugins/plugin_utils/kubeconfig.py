@@ -13,25 +13,27 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import json
 import os
 import socket
 import ssl
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from .files import StateError, printable, read_bytes, usable_name
+from .files import StateError, mapping, members, printable, read_bytes, usable_name
 from .httpget import HttpError, get_json
 from .minikube import Node
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NODES = "/api/v1/nodes"
 _MAX_BYTES = 1024 * 1024
+_BARRING = ("NoSchedule", "NoExecute")
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
 
@@ -49,8 +51,8 @@ class Context:
     name: str
     cluster_name: str
     server: str
-    cluster: Mapping[str, Any]
-    user: Mapping[str, Any]
+    cluster: Mapping[str, Any] = field(repr=False)
+    user: Mapping[str, Any] = field(repr=False)
     folder: Path
 
 
@@ -94,37 +96,36 @@ def nodes(chosen: Context, network: str | None, timeout: float) -> tuple[Node, .
 
 def parse_nodes(document: Any, chosen: Context, network: str | None) -> tuple[Node, ...]:
     """Nodes in a NodeList; one without a usable name or address is left out. Raises ClusterError for anything else."""
-    items = document.get("items") if isinstance(document, dict) else None
+    items = mapping(document).get("items")
     if not isinstance(items, list):
         raise ClusterError(f"{printable(chosen.server)} answered with something else than a list of nodes")
     wanted = ipaddress.ip_network(network) if network else None
     found = []
-    for item in items:
-        metadata, status = _part(item, "metadata"), _part(item, "status")
+    for item in map(mapping, items):
+        metadata, spec, status = (mapping(item.get(part)) for part in ("metadata", "spec", "status"))
         name = metadata.get("name")
+        told = [mapping(entry) for entry in members(status.get("addresses"))]
         addresses = [
-            entry["address"]
+            str(entry["address"])
             for kind in ("InternalIP", "ExternalIP")
-            for entry in status.get("addresses") or ()
-            if isinstance(entry, dict) and entry.get("type") == kind and _is_address(entry.get("address"))
+            for entry in told
+            if entry.get("type") == kind and _is_address(entry.get("address"))
         ]
         if not isinstance(name, str) or not usable_name(name) or not addresses:
             continue
         inside = [address for address in addresses if wanted and ipaddress.ip_address(address) in wanted]
-        labels = _part(metadata, "labels")
-        ready = any(
-            isinstance(condition, dict) and condition.get("type") == "Ready" and condition.get("status") == "True"
-            for condition in status.get("conditions") or ()
-        )
-        control_plane = any(label in labels for label in _CONTROL_PLANE)
+        conditions = [mapping(entry) for entry in members(status.get("conditions"))]
+        ready = any(entry.get("type") == "Ready" and entry.get("status") == "True" for entry in conditions)
+        taints = [mapping(taint) for taint in members(spec.get("taints"))]
+        barred = spec.get("unschedulable") or any(taint.get("effect") in _BARRING for taint in taints)
         found.append(
             Node(
                 name=name,
                 address=(inside or addresses)[0],
                 cluster=chosen.cluster_name,
-                kubernetes_version=str(_part(status, "nodeInfo").get("kubeletVersion") or ""),
-                control_plane=control_plane,
-                worker=not _part(item, "spec").get("unschedulable") and not _no_schedule(_part(item, "spec")),
+                kubernetes_version=str(mapping(status.get("nodeInfo")).get("kubeletVersion") or ""),
+                control_plane=any(label in mapping(metadata.get("labels")) for label in _CONTROL_PLANE),
+                worker=not barred,
                 source=f"Kubernetes API, context {chosen.name}",
                 state="ready" if ready else "not_ready",
             )
@@ -133,15 +134,10 @@ def parse_nodes(document: Any, chosen: Context, network: str | None) -> tuple[No
 
 
 def _named(document: Mapping[str, Any], kind: str, key: str, name: Any, path: Path) -> dict[str, Any]:
-    for entry in document.get(kind) or ():
-        if isinstance(entry, dict) and entry.get("name") == name and isinstance(entry.get(key), dict):
+    for entry in map(mapping, members(document.get(kind))):
+        if entry.get("name") == name and isinstance(entry.get(key), dict):
             return dict(entry[key])
     raise StateError(f"{printable(path)} has no {key} named {printable(name)}")
-
-
-def _part(value: Any, key: str) -> dict[str, Any]:
-    part = value.get(key) if isinstance(value, dict) else None
-    return part if isinstance(part, dict) else {}
 
 
 def _is_address(value: Any) -> bool:
@@ -150,13 +146,6 @@ def _is_address(value: Any) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _no_schedule(spec: Mapping[str, Any]) -> bool:
-    return any(
-        isinstance(taint, dict) and taint.get("effect") in ("NoSchedule", "NoExecute")
-        for taint in spec.get("taints") or ()
-    )
 
 
 def _needs_client(chosen: Context) -> bool:
@@ -264,8 +253,7 @@ def _through_client(chosen: Context, timeout: float) -> Any:
         loader: Any = config.kube_config.KubeConfigLoader(config_dict=document, config_base_path=str(chosen.folder))
         loader.load_and_set(settings)
         with client.ApiClient(settings) as api:
-            listed = client.CoreV1Api(api).list_node(_request_timeout=timeout)
-            return api.sanitize_for_serialization(listed)
+            return json.loads(client.CoreV1Api(api).list_node(_request_timeout=timeout, _preload_content=False).data)
     except client.ApiException as error:
         raise HttpError(f"HTTP {error.status} {error.reason}", error.status) from error
     except Exception as error:  # urllib3's errors and those of the credential plugin

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .engine import Endpoint
-from .files import StateError, printable, read_json, subfolders, usable_name
+from .files import StateError, mapping, printable, read_json, subfolders, usable_name
 
 _MAX_JSON = 4 * 1024 * 1024
 
@@ -70,8 +70,7 @@ def nodes(home: Path, profile: str) -> tuple[Node, ...]:
     listed = config.get("Nodes")
     if not isinstance(driver, str) or not isinstance(listed, list) or not listed:
         raise StateError(f"{printable(path)} is not a minikube profile (no Driver or no Nodes)")
-    kubernetes = config.get("KubernetesConfig")
-    version = kubernetes.get("KubernetesVersion") if isinstance(kubernetes, dict) else None
+    version = mapping(config.get("KubernetesConfig")).get("KubernetesVersion")
     primary = next((node for node in listed if isinstance(node, dict) and node.get("ControlPlane")), listed[0])
     found = []
     for node in listed:
@@ -81,22 +80,22 @@ def nodes(home: Path, profile: str) -> tuple[Node, ...]:
         if not usable_name(name):
             raise StateError(f"{printable(path)} has a node with an unusable name")
         machine = _machine(home, name)
-        address, source = str(node.get("IP") or ""), f"minikube profile {profile}"
+        address, source = _text(node.get("IP")), f"minikube profile {profile}"
         if not address:
-            address, source = str(machine.get("IPAddress") or ""), f"minikube machine {name}"
+            address, source = _text(machine.get("IPAddress")), f"minikube machine {name}"
         found.append(
             Node(
                 name=name,
                 address=address,
                 cluster=profile,
-                kubernetes_version=str(node.get("KubernetesVersion") or version or ""),
+                kubernetes_version=_text(node.get("KubernetesVersion")) or _text(version),
                 control_plane=bool(node.get("ControlPlane")),
                 worker=bool(node.get("Worker")),
                 source=source,
                 driver=driver,
                 ssh=_ssh(machine),
-                ssh_user=str(machine.get("SSHUser") or ""),
-                ssh_private_key=str(machine.get("SSHKeyPath") or ""),
+                ssh_user=_text(machine.get("SSHUser")),
+                ssh_private_key=_text(machine.get("SSHKeyPath")),
             )
         )
     return tuple(found)
@@ -121,10 +120,13 @@ def merged(api: Sequence[Node], profile: Sequence[Node]) -> tuple[Node, ...]:
 def _machine(home: Path, name: str) -> dict[str, Any]:
     """The driver's part of a machine's file; empty where there is none that can be read: it only adds ssh to a node."""
     try:
-        driver = read_json(home / "machines" / name / "config.json", _MAX_JSON).get("Driver")
+        return mapping(read_json(home / "machines" / name / "config.json", _MAX_JSON).get("Driver"))
     except (FileNotFoundError, StateError):
         return {}
-    return driver if isinstance(driver, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _ssh(machine: Mapping[str, Any]) -> Endpoint | None:

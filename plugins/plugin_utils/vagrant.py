@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from .engine import Endpoint
-from .files import StateError, printable, read_json, read_text, subfolders, usable_name
+from .files import StateError, mapping, printable, read_json, read_text, subfolders, usable_name
 
 PROVIDERS = ("docker", "virtualbox", "libvirt")
 # Docker: 64 hexadecimal digits; VirtualBox and libvirt: a UUID. The first character keeps an id from being read as an
@@ -145,8 +145,7 @@ def read_index(home: Path) -> tuple[dict[str, Any], str]:
         return {}, ""
     except StateError as error:
         return {}, str(error)
-    entries = document.get("machines")
-    return (entries, "") if isinstance(entries, dict) else ({}, "")
+    return mapping(document.get("machines")), ""
 
 
 def state_files(state: Path, home: Path) -> list[Path]:
@@ -233,9 +232,8 @@ def _indexed(index: Mapping[str, Any], path: Path) -> tuple[str, str, Path | Non
         entry = None
     if not isinstance(entry, dict):
         return "", "", None
-    extra = entry.get("extra_data")
-    box = extra.get("box") if isinstance(extra, dict) else None
-    named = f"{box.get('name') or ''} {box.get('version') or ''}".strip() if isinstance(box, dict) else ""
+    box = mapping(mapping(entry.get("extra_data")).get("box"))
+    named = f"{box.get('name') or ''} {box.get('version') or ''}".strip()
     vagrantfile = entry.get("vagrantfile_path")
     folder = (
         Path(vagrantfile)

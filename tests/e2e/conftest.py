@@ -11,8 +11,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from support.deployment import Cluster, Deployment  # noqa: E402
-from support.odoo import Door  # noqa: E402
+from support.deployment import Cluster, Deployment
+from support.odoo import Door
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,9 @@ def test_cadvisor_sees_odoo(prometheus: Prometheus, odoo_pods: list[str]) -> Non
     """Prometheus holds cAdvisor's series of each Odoo pod, by the pod's name"""
 
     def check() -> None:
-        series = prometheus.api("query", query='container_memory_working_set_bytes{namespace="odoo",container="odoo"}')["result"]
+        series = prometheus.api("query", query='container_memory_working_set_bytes{namespace="odoo",container="odoo"}')[
+            "result"
+        ]
         seen = {entry["metric"]["pod"] for entry in series if float(entry["value"][1]) > 0}
         assert set(odoo_pods) <= seen, f"no series of {set(odoo_pods) - seen}"
 

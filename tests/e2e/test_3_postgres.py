@@ -43,7 +43,10 @@ def test_machines_run(machines: list[Machine]) -> None:
 def test_standby_streams(primary: Machine, standbys: list[Machine]) -> None:
     """Every standby streams from the primary through a slot of its own"""
     assert standbys
-    query = "SELECT count(*) FROM pg_stat_replication r JOIN pg_replication_slots s ON s.active_pid = r.pid WHERE r.state = 'streaming'"
+    query = (
+        "SELECT count(*) FROM pg_stat_replication r JOIN pg_replication_slots s ON s.active_pid = r.pid"
+        " WHERE r.state = 'streaming'"
+    )
     assert int(sql(primary, query)) == len(standbys)
     for standby in standbys:
         assert sql(standby, "SELECT status FROM pg_stat_wal_receiver") == "streaming", standby.name
@@ -78,7 +81,10 @@ def test_data_is_checksummed(machines: list[Machine]) -> None:
     """Data pages carry checksums, passwords are SCRAM"""
     for machine in machines:
         assert sql(machine, "SHOW data_checksums") == "on", machine.name
-        weak = sql(machine, "SELECT rolname FROM pg_authid WHERE rolpassword IS NOT NULL AND rolpassword NOT LIKE 'SCRAM-SHA-256$%'")
+        weak = sql(
+            machine,
+            "SELECT rolname FROM pg_authid WHERE rolpassword IS NOT NULL AND rolpassword NOT LIKE 'SCRAM-SHA-256$%'",
+        )
         assert weak == "", f"{machine.name}: {weak}"
 
 
@@ -86,7 +92,7 @@ def test_strangers_are_refused(machines: list[Machine]) -> None:
     """The database turns away an address that is not listed, and a client without TLS"""
     for machine in machines:
         for mode in ("require", "disable"):
-            with pytest.raises(psycopg.OperationalError, match="pg_hba.conf rejects connection"):
+            with pytest.raises(psycopg.OperationalError, match=r"pg_hba\.conf rejects connection"):
                 psycopg.connect(
                     host=machine.address, user="odoo", password="wrong", dbname="odoo", sslmode=mode, connect_timeout=5
                 )

@@ -15,6 +15,8 @@ from support.odoo import Door
 
 pytestmark = pytest.mark.odoo
 
+WEB = "app.kubernetes.io/name=odoo,app.kubernetes.io/component=web"
+
 
 @pytest.fixture(scope="module")
 def admin(node_door: Door, deployment: Deployment) -> Door:
@@ -24,9 +26,9 @@ def admin(node_door: Door, deployment: Deployment) -> Door:
 
 def test_three_pods_are_ready(cluster: Cluster) -> None:
     """Three Odoo pods are ready, of one image"""
-    status = cluster.apps.read_namespaced_deployment("odoo-web", "odoo")
-    assert status.spec.replicas == status.status.ready_replicas == status.status.updated_replicas == 3
-    pods = cluster.pods("odoo", "app.kubernetes.io/name=odoo,app.kubernetes.io/component=web")
+    (web,) = cluster.apps.list_namespaced_deployment("odoo", label_selector=WEB).items
+    assert web.spec.replicas == web.status.ready_replicas == web.status.updated_replicas == 3
+    pods = cluster.pods("odoo", WEB)
     assert len({pod.status.container_statuses[0].image_id for pod in pods}) == 1
 
 
@@ -62,7 +64,11 @@ def test_attachment_is_on_every_pod(admin: Door, pod_doors: list[Door]) -> None:
     first, *others = pod_doors
     for door in pod_doors:
         door.session_id = admin.session_id
-    values = {"name": f"verify-{uuid.uuid4().hex}.bin", "datas": base64.b64encode(content).decode(), "mimetype": "application/octet-stream"}
+    values = {
+        "name": f"verify-{uuid.uuid4().hex}.bin",
+        "datas": base64.b64encode(content).decode(),
+        "mimetype": "application/octet-stream",
+    }
     attachment = first.call("ir.attachment", "create", values)
     attachment = attachment[0] if isinstance(attachment, list) else attachment
     try:
@@ -82,17 +88,24 @@ def test_bundles_are_the_same_on_every_pod(pod_doors: list[Door], node_door: Doo
 
 
 def bundles(page: str) -> set[str]:
-    return {match[0].rsplit("/web/", 1)[1] for match in re.finditer(r"/web/(?:content|assets)/[^\"' ]+\.(?:js|css)", page)}
+    return {
+        match[0].rsplit("/web/", 1)[1] for match in re.finditer(r"/web/(?:content|assets)/[^\"' ]+\.(?:js|css)", page)
+    }
 
 
 def test_no_secret_in_configmaps(cluster: Cluster, deployment: Deployment) -> None:
     """No secret stands in a ConfigMap, a pod's specification or a pod's log"""
     assert {"odoo_admin_password"} <= set(deployment.secrets)
-    texts = {f"ConfigMap {item.metadata.name}": str(item.data) for item in cluster.core.list_namespaced_config_map("odoo").items}
+    texts = {
+        f"ConfigMap {item.metadata.name}": str(item.data)
+        for item in cluster.core.list_namespaced_config_map("odoo").items
+    }
     for pod in cluster.core.list_namespaced_pod("odoo").items:
         texts[f"specification of {pod.metadata.name}"] = str(pod.spec)
         if pod.status.phase != "Pending":
-            texts[f"log of {pod.metadata.name}"] = cluster.core.read_namespaced_pod_log(pod.metadata.name, "odoo", tail_lines=5000)
+            texts[f"log of {pod.metadata.name}"] = cluster.core.read_namespaced_pod_log(
+                pod.metadata.name, "odoo", tail_lines=5000
+            )
     for where, text in texts.items():
         leaked = [name for name, secret in deployment.secrets.items() if secret in text]
         assert not leaked, f"{where} holds {leaked}"

@@ -42,7 +42,9 @@ def test_login_page_through_every_proxy(proxies: dict[str, Door]) -> None:
         assert door.get("/web/login").status_code == 200, name
 
 
-def test_session_goes_from_proxy_to_proxy(proxies: dict[str, Door], pod_doors: list[Door], deployment: Deployment) -> None:
+def test_session_goes_from_proxy_to_proxy(
+    proxies: dict[str, Door], pod_doors: list[Door], deployment: Deployment
+) -> None:
     """A login through one proxy is used through the other and on each pod by address"""
     first, *others = proxies.values()
     first.log_in("admin", deployment.secret("odoo_admin_password"))
@@ -73,7 +75,12 @@ def test_users_page_is_never_cached(proxies: dict[str, Door], deployment: Deploy
         for path in ("/web", "/web/login", "/web/image?model=res.users&id=2&field=image_128"):
             for _ in range(2):
                 answer = door.get(path)
-                assert answer.headers.get("X-Cache-Status", "BYPASS") not in {"HIT", "STALE", "UPDATING", "REVALIDATED"}, f"{name}{path}"
+                assert answer.headers.get("X-Cache-Status", "BYPASS") not in {
+                    "HIT",
+                    "STALE",
+                    "UPDATING",
+                    "REVALIDATED",
+                }, f"{name}{path}"
         mine, theirs = door.get("/web"), stranger.get("/web")
         assert mine.status_code == 200, name
         assert theirs.status_code in (302, 303), name
@@ -90,7 +97,11 @@ def test_nothing_listens_everywhere(deployment: Deployment) -> None:
 
 def test_no_secret_in_processes(deployment: Deployment) -> None:
     """No secret stands in a process's arguments, a container's description or a log of the machines"""
-    texts = {"processes of this host": subprocess.run(["ps", "axww", "-o", "args"], check=True, capture_output=True, text=True).stdout}
+    texts = {
+        "processes of this host": subprocess.run(
+            ["ps", "axww", "-o", "args"], check=True, capture_output=True, text=True
+        ).stdout
+    }
     for machine in deployment.machines():
         texts[f"processes of {machine.name}"] = machine.run("ps axwwe -o args --no-headers | grep -v 'ps axwwe'")
         texts[f"journal of {machine.name}"] = machine.run("journalctl --no-pager --quiet -n 20000")

@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A hostile upstream: it leaks what it was sent into every answer, and misbehaves on command.
 
-Every answer names the request it belongs to: its number, its raw path, all its headers, and a fresh session cookie. An edge that
-stores or mixes up anything of one client therefore shows it to the next one, in plain text.
+Every answer names the request it belongs to: its number, its raw path, all its headers, and a fresh session cookie. An
+edge that stores or mixes up anything of one client therefore shows it to the next one, in plain text.
 
 ``POST /_mode`` with a JSON object replaces the mode (all keys optional)::
 
-    {"status": 200, "delay": 0.0, "headers": {"Cache-Control": "private"}, "drop": false, "truncate": false, "version": "1"}
+    {"status": 200, "delay": 0.0, "headers": {"Cache-Control": "private"}, "drop": false, "truncate": false,
+     "version": "1"}
 
-``GET /_seen`` answers with the list of requests since the last ``POST /_mode``, as ``{"method", "path", "headers", "body"}``.
+``GET /_seen`` answers with the list of requests since the last ``POST /_mode``, as
+``{"method", "path", "headers", "body"}``.
 Usage: upstream.py [ADDRESS:PORT ...]
 """
 
@@ -49,14 +51,24 @@ class Handler(BaseHTTPRequestHandler):
             COUNT += 1
             number, mode = COUNT, dict(MODE)
             SEEN.append(
-                {"method": self.command, "path": self.path, "headers": dict(self.headers.items()), "body": body.decode("latin-1")}
+                {
+                    "method": self.command,
+                    "path": self.path,
+                    "headers": dict(self.headers.items()),
+                    "body": body.decode("latin-1"),
+                }
             )
         time.sleep(float(str(mode.get("delay", 0))))
         if mode.get("drop"):
             self.close_connection = True
             self.connection.close()
             return
-        told = {"n": number, "path": self.path, "headers": dict(self.headers.items()), "version": mode.get("version", "1")}
+        told = {
+            "n": number,
+            "path": self.path,
+            "headers": dict(self.headers.items()),
+            "version": mode.get("version", "1"),
+        }
         text = (json.dumps(told) + "\n" + "padding " * 512).encode()
         # Like Odoo: the same file has the same ETag on every pod.
         digest = hashlib.sha256((path + str(told["version"])).encode()).hexdigest()[:12]

@@ -52,7 +52,7 @@ class Edge:
     machine: Any = field(repr=False)
 
     def ask(self, path: str, method: str = "GET", body: bytes | None = None, port: int = 80, **headers: str) -> Answer:
-        """Send one request on a connection of its own; ``Accept_Encoding="br"`` is the header Accept-Encoding."""
+        """Send one request on a connection of its own; ``Accept_Encoding="br"`` is Accept-Encoding."""
         connection = http.client.HTTPConnection(self.address, port, timeout=30)
         try:
             connection.putrequest(method, path, skip_host="Host" in headers, skip_accept_encoding=True)
@@ -67,7 +67,7 @@ class Edge:
             connection.close()
 
     def raw(self, data: bytes, wait: float = 3.0) -> bytes:
-        """Send ``data`` and return all that comes back until the proxy closes or ``wait`` seconds pass without a byte."""
+        """Send ``data``; return all that comes until the proxy closes or ``wait`` seconds pass without a byte."""
         with socket.create_connection((self.address, 80), timeout=wait) as connection:
             connection.sendall(data)
             got = b""

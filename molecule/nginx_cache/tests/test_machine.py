@@ -22,7 +22,8 @@ def inner(host: Any, path: str) -> str:
 def test_service_is_enabled_and_running(host: Any) -> None:
     """nginx is enabled, runs, and its configuration passes its own test."""
     service = host.service("nginx")
-    assert service.is_enabled and service.is_running
+    assert service.is_enabled
+    assert service.is_running
     with host.sudo():
         assert host.run("nginx -t -q -c /etc/nginx/odoo/current/nginx.conf").rc == 0
 
@@ -56,7 +57,10 @@ def test_access_log_is_json_with_cache_status(host: Any, edge: Edge) -> None:
     with host.sudo():
         line = host.check_output(f"sleep 2; grep -h {identity} /var/log/nginx/odoo.log")
     entry = json.loads(line)
-    assert entry["path"] == path and entry["status"] == 200 and entry["zone"] == "static" and entry["cache"] == "BYPASS"
+    assert entry["path"] == path
+    assert entry["status"] == 200
+    assert entry["zone"] == "static"
+    assert entry["cache"] == "BYPASS"
     assert float(entry["upstream_seconds"]) >= 0
     assert "sesame" not in line
 
@@ -71,7 +75,7 @@ def test_log_rotation_goes_on_writing(host: Any, edge: Edge) -> None:
 
 
 def test_sandbox_is_tight(host: Any) -> None:
-    """systemd's own measure of the unit's exposure stays in its lowest class, and the file system is read-only to it."""
+    """systemd's own measure of the unit's exposure stays low, and the file system is read-only to it."""
     with host.sudo():
         score = host.check_output("systemd-analyze security --no-pager nginx | tail -1")
         assert float(score.split(":")[1].split()[0]) < 3.5, score

@@ -3,11 +3,13 @@
 """Brings the database to the modules of this image. Run by a Job; safe to run again, to kill, and to run twice at once.
 
 ``initialise.py init MODULE…``     what is not installed of MODULE is installed; a first time also sets the administrator's password
+``initialise.py plan MODULE…``     nothing is changed; says what ``upgrade`` would do
 ``initialise.py upgrade MODULE…``  as ``init``, and modules whose files changed since they were last loaded are updated
                                    (the rule of click-odoo-update: a checksum of each addon's folder, kept in the database)
 
 One run at a time: an advisory lock on the database is held from the first to the last statement; a second run waits.
-Attachments are kept in the database from the first one on. The last line of the output says what was done.
+Attachments are kept in the database from the first one on. The container's termination message is a JSON object: installed, updated (lists of
+modules that were, or with ``plan`` would be) and due (modules whose files changed but that ``init`` does not update).
 """
 
 from __future__ import annotations
@@ -23,11 +25,23 @@ import database
 import psycopg2
 from start import CONFIG, check_image, write_config
 
-STATE_KEYS = (database.STATE, database.CHECKSUMS)
-
-
 def say(text: str) -> None:
     print("odoo-deploy: " + text, file=sys.stderr, flush=True)
+
+
+def report(installed_now: list[str], updated: list[str], due: list[str]) -> None:
+    """For the role, which reads it from the pod's status. Outside Kubernetes nobody asks."""
+    path = "/dev/termination-log"
+    if os.path.exists(path):
+        with open(path, "w") as stream:
+            json.dump({"installed": installed_now, "updated": updated, "due": due}, stream)
+
+
+def give_up(text: str) -> None:
+    """Ends the Job: another try would end the same way (podFailurePolicy looks at the code)."""
+    say(text)
+    sys.stderr.flush()
+    os._exit(78)
 
 
 def wait_for_database():
@@ -132,8 +146,12 @@ def environment():
     return manager()
 
 
-def finish(fresh: bool) -> None:
-    """What belongs to a database that pods may serve from, in one transaction: the last step of every run."""
+def finish(fresh: bool, keep: dict[str, str]) -> None:
+    """What belongs to a database that pods may serve from, in one transaction: the last step of every run.
+
+    :param fresh: the database was initialised by this run or by one that was killed.
+    :param keep: checksums of modules whose files are newer than what was loaded; they stay due for an update.
+    """
     with environment() as env:
         parameters = env["ir.config_parameter"]
         storage = os.environ.get("ODOO_ATTACHMENT_STORAGE", "db")
@@ -152,7 +170,7 @@ def finish(fresh: bool) -> None:
             with open(os.environ["ODOO_ADMIN_PASSWORD_FILE"]) as stream:
                 env.ref("base.user_admin").write({"password": stream.read().strip()})
         names = env["ir.module.module"].search([("state", "=", "installed")]).mapped("name")
-        parameters.set_param(database.CHECKSUMS, json.dumps(checksums(names)))
+        parameters.set_param(database.CHECKSUMS, json.dumps({**checksums(names), **keep}, sort_keys=True))
         parameters.set_param(database.STATE, "ready")
 
 
@@ -178,7 +196,8 @@ def main() -> None:
     write_config()
     series = check_image()
     connection = wait_for_database()
-    lock(connection)
+    if mode != "plan":
+        lock(connection)
 
     import odoo
 
@@ -197,18 +216,23 @@ def main() -> None:
     if not fresh:
         version = base_version(connection)
         if not version.startswith(series + "."):
-            sys.exit("odoo-deploy: database %s is of Odoo %s, this image is %s. Odoo cannot cross series: migrate the database first (OpenUpgrade)" % (database.name(), version, series))
+            give_up(
+                "database %s is of Odoo %s, this image is %s. Odoo cannot cross series: migrate the database first (OpenUpgrade)"
+                % (database.name(), version, series)
+            )
     missing = [name for name in modules if states.get(name) != "installed"]
     unknown = [name for name in missing if not odoo.modules.get_module_path(name, display_warning=False)]
     if unknown:
-        sys.exit("odoo-deploy: the image has no module named %s; addons path: %s" % (", ".join(unknown), odoo.tools.config["addons_path"]))
+        give_up("the image has no module named %s; looked in %s" % (", ".join(unknown), ", ".join(odoo.addons.__path__)))
     changed: list[str] = []
+    known: dict[str, str] = {}
     if states:
         known = json.loads(parameter(connection, database.CHECKSUMS, "{}"))
         now = checksums(name for name, value in states.items() if value in ("installed", "to upgrade"))
         changed = sorted(name for name, value in now.items() if known and known.get(name) != value)
         pending = [name for name, value in states.items() if value in ("to install", "to upgrade", "to remove")]
-        if mode == "upgrade" and (not known or "base" in changed):
+        if mode != "init" and (not known or "base" in changed):
+            # Updating base updates all that is installed.
             changed = ["base"]
         if pending and not missing and not fresh:
             # A run was killed half-way; loading anything finishes what is marked.
@@ -221,7 +245,12 @@ def main() -> None:
         if not missing:
             missing = ["base"]
 
-    update = changed if mode == "upgrade" else []
+    update = [] if mode == "init" else changed
+    due = changed if mode == "init" else []
+    report(missing, update, due)
+    if mode == "plan":
+        say("would install: %s; would update: %s" % (", ".join(missing) or "nothing", ", ".join(update) or "nothing"))
+        os._exit(0)
     if missing or update:
         if not fresh:
             set_state(connection, "upgrading")
@@ -232,9 +261,9 @@ def main() -> None:
         if failed:
             sys.exit("odoo-deploy: not installed after loading: %s" % ", ".join(failed))
     if missing or update or state != "ready":
-        finish(fresh)
-    if mode == "init" and changed and not missing:
-        say("warning: files changed since these modules were last updated: %s; run the upgrade playbook" % ", ".join(changed))
+        finish(fresh, keep={name: known.get(name, "") for name in changed if name not in update and update != ["base"]})
+    if due:
+        say("warning: files changed since these modules were last updated: %s; run the upgrade playbook" % ", ".join(due))
     say("done: database %s is ready: %s installed, %s updated" % (database.name(), len(missing), len(update)))
     sys.stderr.flush()
     # Threads and pools of Odoo have nothing left to do.

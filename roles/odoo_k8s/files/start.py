@@ -45,7 +45,8 @@ def check_image() -> str:
     series = "%s.%s" % version_info[:2]
     wanted = os.environ["ODOO_VERSION"]
     if str(version_info[0]).replace("saas~", "") != wanted:
-        sys.exit("odoo-deploy: the image holds Odoo %s but odoo_k8s_version is %s" % (series, wanted))
+        print("odoo-deploy: the image holds Odoo %s but odoo_k8s_version is %s" % (series, wanted), file=sys.stderr, flush=True)
+        sys.exit(78)
     return series
 
 

@@ -65,11 +65,12 @@ class Machine:
         assert done.rc == 0, f"{self.name}: {command}: {done.stderr.strip() or done.stdout.strip()}"
         return done.stdout.strip()
 
-
     def assert_running(self) -> None:
         """systemd has started everything and nothing failed."""
         state = self.host.run("systemctl is-system-running --wait").stdout.strip()
-        assert state == "running", f"{self.name}: {state}: {self.host.run('systemctl --failed --plain --no-legend').stdout}"
+        assert state == "running", (
+            f"{self.name}: {state}: {self.host.run('systemctl --failed --plain --no-legend').stdout}"
+        )
 
     def assert_node_exporter(self) -> None:
         """The unit runs and tells this machine's name where Prometheus asks."""
@@ -101,11 +102,15 @@ class Deployment:
     def names(self, group: str) -> list[str]:
         """Hosts of a group and of its children."""
         content = self.inventory.get(group, {})
-        return sorted({*content.get("hosts", []), *(name for child in content.get("children", []) for name in self.names(child))})
+        return sorted(
+            {*content.get("hosts", []), *(name for child in content.get("children", []) for name in self.names(child))}
+        )
 
     def machines(self, group: str = "machines") -> list[Machine]:
         hostvars = self.inventory["_meta"]["hostvars"]
-        return [Machine(name, _plain(hostvars[name]["peer_address"]), _plain(hostvars[name])) for name in self.names(group)]
+        return [
+            Machine(name, _plain(hostvars[name]["peer_address"]), _plain(hostvars[name])) for name in self.names(group)
+        ]
 
     @cached_property
     def nodes(self) -> dict[str, str]:
@@ -144,7 +149,7 @@ class Cluster:
     def pods(self, namespace: str, selector: str) -> list[Any]:
         """Pods that are wanted: those on their way out do not count."""
         found = self.core.list_namespaced_pod(namespace, label_selector=selector).items
-        return [pod for pod in found if not pod.metadata.deletion_timestamp]
+        return [pod for pod in found if pod.metadata and not pod.metadata.deletion_timestamp]
 
     def pod_url(self, namespace: str, pod: str, port: int) -> str:
         """One pod's own address, through the API server's proxy: no Service chooses, no route is needed."""
@@ -154,7 +159,9 @@ class Cluster:
 def _plain(value: Any) -> Any:
     """Values without the marks that ansible-inventory puts on unsafe text."""
     if isinstance(value, dict):
-        return value["__ansible_unsafe"] if set(value) == {"__ansible_unsafe"} else {k: _plain(v) for k, v in value.items()}
+        return (
+            value["__ansible_unsafe"]
+            if set(value) == {"__ansible_unsafe"}
+            else {k: _plain(v) for k, v in value.items()}
+        )
     return [_plain(item) for item in value] if isinstance(value, list) else value
-
-

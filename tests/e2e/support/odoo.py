@@ -15,7 +15,9 @@ TIMEOUT = 30  # seconds; no answer of Odoo's own pages takes that long
 class Door:
     """A base URL of the same Odoo, with the session of `user` when there is one."""
 
-    def __init__(self, url: str, session_id: str = "", verify: str | bool = True, cert: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self, url: str, session_id: str = "", verify: str | bool = True, cert: tuple[str, str] | None = None
+    ) -> None:
         self.url = url.rstrip("/")
         self.http = requests.Session()
         self.http.trust_env = False  # a proxy of the environment is not part of the system
@@ -30,7 +32,9 @@ class Door:
         if self.session_id:
             headers["Cookie"] = f"session_id={self.session_id}"
         self.http.cookies.clear()  # the one cookie that counts is ours to choose
-        return self.http.request(method, self.url + path, headers=headers, timeout=TIMEOUT, allow_redirects=False, **options)
+        return self.http.request(
+            method, self.url + path, headers=headers, timeout=TIMEOUT, allow_redirects=False, **options
+        )
 
     def log_in(self, login: str, password: str) -> None:
         """Fills the login form in; AssertionError where Odoo refuses."""
@@ -43,7 +47,7 @@ class Door:
             "POST", "/web/login", data={"login": login, "password": password, "csrf_token": token[1], "redirect": ""}
         )
         assert answer.status_code in (302, 303), f"{self.url} refused the login of {login}"
-        self.session_id = answer.cookies.get("session_id", self.session_id)
+        self.session_id = answer.cookies.get("session_id") or self.session_id
 
     def log_out(self) -> None:
         self._request("GET", "/web/session/logout")
@@ -52,13 +56,19 @@ class Door:
         answer = self._request("POST", path, json={"jsonrpc": "2.0", "method": "call", "params": parameters})
         assert answer.status_code == 200, f"{self.url}{path} answered {answer.status_code}"
         body = answer.json()
-        assert "error" not in body, f"{self.url}{path}: {body['error'].get('data', {}).get('message', body['error']['message'])}"
+        assert "error" not in body, (
+            f"{self.url}{path}: {body['error'].get('data', {}).get('message', body['error']['message'])}"
+        )
         return body["result"]
 
     def user_id(self) -> int | None:
         """Who Odoo takes the session for; None: nobody."""
-        answer = self._request("POST", "/web/session/get_session_info", json={"jsonrpc": "2.0", "method": "call", "params": {}})
+        answer = self._request(
+            "POST", "/web/session/get_session_info", json={"jsonrpc": "2.0", "method": "call", "params": {}}
+        )
         return (answer.json().get("result") or {}).get("uid")
 
     def call(self, model: str, method: str, *args: Any, **kwargs: Any) -> Any:
-        return self.rpc(f"/web/dataset/call_kw/{model}/{method}", model=model, method=method, args=list(args), kwargs=kwargs)
+        return self.rpc(
+            f"/web/dataset/call_kw/{model}/{method}", model=model, method=method, args=list(args), kwargs=kwargs
+        )

@@ -1,6 +1,6 @@
 # Copyright: Odoo Deploy contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The collection importable from a checkout, a home of its own for each test, and stand-ins for what answers over a wire.
+"""The collection importable from a checkout, a home of its own for each test, and what answers over a wire.
 
 The engine and the API server are real servers on a socket; VBoxManage, virsh and vagrant are programs on PATH.
 """
@@ -74,11 +74,13 @@ class Engine:
         self.requests: list[str] = []
         self.status = 200
         self.raw: bytes | None = None
+        self.delay = 0.0
         engine = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 engine.requests.append(self.path)
+                threading.Event().wait(engine.delay)
                 if engine.raw is not None:
                     self.wfile.write(engine.raw)
                     return
@@ -96,6 +98,9 @@ class Engine:
 
             def get_request(self) -> tuple[Any, Any]:
                 return super().get_request()[0], ("engine", 0)
+
+            def handle_error(self, *_args: object) -> None:
+                pass  # a client that has given up
 
         self.server = Server(str(path), Handler)
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -205,7 +210,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, s
 
 
 class ApiServer:
-    """An API server with a certificate of its own authority, which asks for a client's; ``nodes`` is its answer's items."""
+    """An API server with a certificate of its own authority, which asks for a client's; ``nodes`` is what it lists."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -250,6 +255,22 @@ class ApiServer:
         self.url = f"https://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
+    def add(self, name: str, *addresses: str, ready: bool = True, **changes: Any) -> None:
+        """One more node, as the API server tells it."""
+        told = [{"type": "InternalIP", "address": address} for address in addresses]
+        self.nodes.append(
+            {
+                "metadata": {"name": name, "labels": {"node-role.kubernetes.io/control-plane": ""}},
+                "spec": {},
+                "status": {
+                    "addresses": [*told, {"type": "Hostname", "address": name}],
+                    "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
+                    "nodeInfo": {"kubeletVersion": "v1.35.4"},
+                },
+            }
+            | changes
+        )
+
     def kubeconfig(self, path: Path, user: dict[str, Any] | None = None, **cluster: Any) -> Path:
         """Write a kubeconfig for this server, by default with a client certificate."""
         import base64
@@ -285,20 +306,6 @@ def api(tmp_path: Path) -> Iterator[ApiServer]:
     served = ApiServer(folder)
     yield served
     served.close()
-
-
-def api_node(name: str, *addresses: str, ready: bool = True, **changes: Any) -> dict[str, Any]:
-    """A node as the API server tells it."""
-    return {
-        "metadata": {"name": name, "labels": {"node-role.kubernetes.io/control-plane": ""}},
-        "spec": {},
-        "status": {
-            "addresses": [{"type": "InternalIP", "address": address} for address in addresses]
-            + [{"type": "Hostname", "address": name}],
-            "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
-            "nodeInfo": {"kubeletVersion": "v1.35.4"},
-        },
-    } | changes
 
 
 def certificate(name: str, issuer: Any = None, issuer_key: Any = None) -> tuple[Any, Any]:
@@ -340,7 +347,9 @@ def pem_key(key: Any) -> bytes:
     return bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
+@pytest.fixture
 def free_port() -> int:
+    """A TCP port of the loopback that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

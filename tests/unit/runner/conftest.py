@@ -67,7 +67,8 @@ echo "install $*" >> .installed
 """
 ANSIBLE_CFG = """[defaults]
 inventory = inventory/hosts.ini
-host_key_checking = True
+forks = 2
+pipelining = True
 [inventory]
 enable_plugins = ansible.builtin.ini
 """
@@ -101,10 +102,10 @@ PLAYBOOK = """---
   gather_facts: false
   tasks:
     - name: Write {name}
-      ansible.builtin.copy:
-        content: applied
-        dest: "{{{{ playbook_dir }}}}/../{name}.applied"
-        mode: "0600"
+      ansible.builtin.command:
+        cmd: sh -c 'printf applied > {name}.applied'
+        chdir: "{{{{ playbook_dir }}}}/.."
+        creates: "{name}.applied"
     - name: Take time
       ansible.builtin.command: sh -c 'echo $$ > {name}.pid; sleep "$TAKE_{name}"'
       args:
@@ -177,7 +178,7 @@ class Checkout:
         return found
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 40.0) -> Any:
     """What the condition gives once it is true."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

@@ -6,18 +6,21 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import grp
 import ipaddress
 import json
 import os
+import pwd
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from runner import cli, completion, inventory, lock, paths, preflight, procs, report, scrub
+from runner import cli, completion, inventory, lock, main, paths, preflight, procs, report, scrub
 from runner.exits import Failure
 from runner.journal import RUNNING, VERIFIED, Journal
 from runner.steps import HEADING, QUESTION, STEPS, format_steps, parse_steps
@@ -373,3 +376,18 @@ def test_every_event_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> 
         "step": 1,
         "message": "two\nlines ✔",
     }
+
+
+@pytest.mark.parametrize(
+    ("member", "groups", "uid", "through"),
+    [(True, [1], 7, True), (True, [1, 99], 7, False), (False, [1], 7, False), (True, [1], 0, False)],
+)
+def test_a_new_member_of_group_docker(
+    monkeypatch: pytest.MonkeyPatch, member: bool, groups: list[int], uid: int, through: bool
+) -> None:
+    monkeypatch.setattr(grp, "getgrnam", lambda name: SimpleNamespace(gr_gid=99, gr_mem=["ann"] if member else []))
+    monkeypatch.setattr(pwd, "getpwuid", lambda number: SimpleNamespace(pw_name="ann"))
+    monkeypatch.setattr(os, "getgroups", lambda: groups)
+    monkeypatch.setattr(os, "getuid", lambda: uid)
+    expected = ["sg", "docker", "-c", "python3 run.py -e 'a=b c'"] if through else ["python3", "run.py", "-e", "a=b c"]
+    assert main._with_docker(["python3", "run.py", "-e", "a=b c"]) == expected

@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ def test_declined_before_anything_is_installed(checkout: Checkout, answer: str, 
     assert not (checkout.root / ".deploy/journal.json").exists()
 
 
-def test_a_run_and_a_second_one(checkout: Checkout) -> None:
+def test_a_run(checkout: Checkout) -> None:
     (checkout.root / "playbooks/cluster.yml").open("a").write(
         "    - name: Tell sesame-open-42\n      ansible.builtin.debug: {msg: sesame-open-42}\n"
     )
@@ -70,10 +69,6 @@ def test_a_run_and_a_second_one(checkout: Checkout) -> None:
     assert "********" in log.read_text()
     assert "sesame" not in log.read_text()
     assert log.stat().st_mode & 0o777 == 0o600
-    second = checkout.run("--yes", "--steps", "4")
-    assert second.returncode == 0
-    assert "changed=0, 1 check passed." in second.stdout.splitlines()[-1]
-    assert "\x1b" not in second.stdout
     assert checkout.journal()["steps"]["4"]["state"] == "verified"
     assert checkout.journal()["deployment"] == "shop"
 
@@ -88,6 +83,21 @@ def test_a_step_fails(checkout: Checkout) -> None:
         "  go on: ./run.py --yes --steps 3-5 -e 'a=b c'",
     ]
     assert checkout.journal()["steps"]["3"]["state"] == "failed"
+
+
+def test_a_rescued_failure_is_not_the_cause(checkout: Checkout) -> None:
+    (checkout.root / "playbooks/cluster.yml").write_text(
+        "- hosts: pg1:nginx1\n  gather_facts: false\n  tasks:\n"
+        "    - block: [{ansible.builtin.fail: {msg: first}}]\n      rescue: [{ansible.builtin.fail: {msg: second}}]\n"
+        "      when: inventory_hostname == 'pg1'\n"
+        "    - block: [{ansible.builtin.fail: {msg: third}}]\n      rescue: [{ansible.builtin.debug: {msg: fourth}}]\n"
+    )
+    events = checkout.events("--yes", "--steps", "1")
+    assert [(event["host"], event["message"]) for event in events if event["event"] == "task.failed"] == [
+        ("pg1", "second")
+    ]
+    assert [event["message"] for event in events if event["event"] == "note"] == ["fourth"]
+    assert events[-1]["message"].endswith("pg1: ansible.builtin.fail: second")
 
 
 def test_a_verification_fails(checkout: Checkout) -> None:
@@ -146,7 +156,7 @@ def test_two_runs_then_control_c(checkout: Checkout) -> None:
         assert f"./run.py --yes --steps 3-5 (process {process.pid}, since 2" in second.stderr
         assert "At work: ./run.py --yes --steps 3-5" in checkout.run("status").stdout
         process.send_signal(signal.SIGINT)
-        output = process.communicate(timeout=20)[0]
+        output = process.communicate(timeout=40)[0]
         assert process.returncode == 130
         assert 'stopped: step 3 "Starts Postgresql Master-Slave VMs" was interrupted' in output
         assert output.splitlines()[-1] == "  go on: ./run.py --yes --steps 3-5"
@@ -162,7 +172,8 @@ def test_killed_then_resumed(checkout: Checkout) -> None:
     assert checkout.journal()["steps"]["3"]["state"] == "running"
     resumed = checkout.run("--yes", "--steps", "3")
     assert resumed.returncode == 0
-    assert "changed=0, 1 check passed." in resumed.stdout
+    assert "changed=0, 1 check passed." in resumed.stdout.splitlines()[-1]
+    assert "\x1b" not in resumed.stdout
 
 
 def test_killed_with_its_playbook(checkout: Checkout) -> None:
@@ -189,7 +200,7 @@ def test_on_a_terminal(checkout: Checkout) -> None:
         )
     seen = b""
     answered = False
-    while select.select([terminal], [], [], 20)[0]:
+    while select.select([terminal], [], [], 40)[0]:
         try:
             data = os.read(terminal, 65536)
         except OSError:  # the terminal's other end was closed
@@ -214,11 +225,13 @@ def test_set_up_fails(checkout: Checkout) -> None:
 
 def test_before_the_set_up(checkout: Checkout) -> None:
     shutil.rmtree(checkout.root / ".deploy")
-    (checkout.root / "install_dep.sh").write_text("#!/bin/sh\nexit 1\n")
-    for argv in (["verify"], ["--dry-run"]):
-        done = checkout.run(*argv)
-        assert done.returncode == 4
-        assert "./install_dep.sh" in done.stderr
+    (checkout.root / "install_dep.sh").write_text("#!/bin/sh\necho a docker engine is missing >&2\nexit 1\n")
+    done = checkout.run("verify")
+    assert done.returncode == 4
+    assert "./install_dep.sh" in done.stderr
+    done = checkout.run("--dry-run")
+    assert done.returncode == 0
+    assert "First install_dep.sh would set up this machine (a docker engine is missing)." in done.stdout
     assert not (checkout.root / ".deploy/venv").exists()
 
 
@@ -341,22 +354,8 @@ def test_an_old_python_gets_a_message() -> None:
 
 def test_the_reader_of_our_output_goes_away(checkout: Checkout) -> None:
     done = subprocess.run(
-        ["sh", "-c", f"{sys.executable} run.py --help | head -1; sleep 0"],
-        cwd=checkout.root,
-        env=checkout.env,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+        ["bash", "-c", f"{sys.executable} run.py verify | head -1; exit ${{PIPESTATUS[0]}}"],
+        cwd=checkout.root, env=checkout.env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 143
     assert "Traceback" not in done.stderr
-    began = time.monotonic()
-    done = subprocess.run(
-        ["bash", "-c", f"{sys.executable} run.py --yes --steps 3 | head -1"],
-        cwd=checkout.root,
-        env={**checkout.env, "TAKE_postgres": "60"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "Traceback" not in done.stderr
-    assert time.monotonic() - began < 20

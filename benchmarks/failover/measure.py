@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measures how long writes stop and what is lost: switchover, failover with rejoin, and a killed postmaster.
+
+    python benchmarks/failover/measure.py -i inventory/demo.vagrant_minikube.yml --runs 5
+
+Runs against the PostgreSQL machines of an inventory whose machines are docker's, since it kills a container.
+The controller's address must be in pg_hba.conf, since the writer runs there:
+-e '{"postgres_client_addresses": ["192.168.99.100/32", "192.168.99.1/32"]}' when postgres.yml is run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psycopg
+import yaml
+from writer import Watcher, Writer
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A PostgreSQL machine: inventory name, address and docker container."""
+
+    name: str
+    address: str
+    container: str
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the measurement needs to know of a deployment."""
+
+    inventory: str
+    servers: tuple[Server, ...]
+    secrets: pathlib.Path
+    extra: tuple[str, ...]
+
+    def conninfo(self, servers: tuple[Server, ...], attributes: str = "read-write") -> str:
+        password = (self.secrets / "postgres_odoo_password").read_text(encoding="utf-8").split()[0]
+        names, addresses = (
+            ",".join(words) for words in zip(*((one.name, one.address) for one in servers), strict=True)
+        )
+        return (
+            f"host={names} hostaddr={addresses} dbname=odoo user=odoo password={password} "
+            f"sslmode=verify-full sslrootcert={self.secrets / 'ca' / 'ca.crt'} target_session_attrs={attributes} "
+            "connect_timeout=2 tcp_user_timeout=2000 keepalives_idle=1 keepalives_interval=1 keepalives_count=2"
+        )
+
+    def playbook(self, name: str, *extra: str) -> float:
+        """Runs a playbook without a question; returns its seconds, raises with its output when it fails."""
+        begin = time.monotonic()
+        done = subprocess.run(
+            [
+                "ansible-playbook",
+                "-i",
+                self.inventory,
+                str(ROOT / "playbooks" / name),
+                "-e",
+                "postgres_yes=true",
+                *self.extra,
+                *extra,
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{name}: {done.stdout[-3000:]}{done.stderr[-1000:]}")
+        return time.monotonic() - begin
+
+
+def inventory(path: str, deploy: pathlib.Path, extra: tuple[str, ...]) -> Site:
+    """Reads the machines from the inventory itself."""
+    listing = json.loads(
+        subprocess.run(
+            ["ansible-inventory", "-i", path, "--list"], check=True, capture_output=True, text=True, cwd=ROOT
+        ).stdout
+    )
+    hostvars = listing["_meta"]["hostvars"]
+    names = [host for group in ("postgres_primary", "postgres_replica") for host in listing[group]["hosts"]]
+    nodes = pathlib.Path(os.environ.get("ODOO_DEPLOY_NODES") or ROOT / "inventory" / "nodes.yml")
+    deployment = yaml.safe_load(nodes.read_text(encoding="utf-8"))["deployment"]
+    servers = tuple(Server(name, hostvars[name]["peer_address"], f"{deployment}-{name}") for name in names)
+    return Site(path, servers, deploy / "secrets", extra)
+
+
+def docker(*words: str) -> None:
+    subprocess.run(["docker", *words], check=True, capture_output=True)
+
+
+def primary(site: Site) -> Server:
+    """The one server that is writable."""
+    with psycopg.connect(site.conninfo(site.servers)) as connection:
+        return next(server for server in site.servers if server.name == connection.info.host)
+
+
+def other(site: Site, server: Server) -> Server:
+    return next(one for one in site.servers if one != server)
+
+
+def measured(site: Site, name: str, act: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """Runs act() under a writer; adds the write gap, the rows acknowledged and the rows lost."""
+    writer = Writer(site.conninfo(site.servers), f"{name}-{time.time():.0f}")
+    writer.prepare()
+    writer.start()
+    time.sleep(2)
+    begin = time.monotonic()
+    figures = act()
+    time.sleep(2)
+    record = writer.stop()
+    figures |= {
+        "write_gap_s": record.gap(begin - 1),
+        "rows_acknowledged": len(record.acknowledged),
+        "rows_lost": len(writer.lost()),
+    }
+    writer.drop()
+    return figures
+
+
+def switchover(site: Site) -> dict[str, float]:
+    target = other(site, primary(site))
+    return measured(
+        site,
+        "switchover",
+        lambda: {"command_s": site.playbook("switchover.yml", "-e", f"postgres_switchover_to={target.name}")},
+    )
+
+
+def failover(site: Site) -> dict[str, float]:
+    """The primary's machine is killed; failover.yml; the machine returns, is watched, rejoins."""
+    old = primary(site)
+    figures: dict[str, float] = {}
+
+    def act() -> dict[str, float]:
+        docker("kill", old.container)
+        return {"command_s": site.playbook("failover.yml")}
+
+    figures |= measured(site, "failover", act)
+    watcher = Watcher(site.conninfo((old,), "any"))
+    watcher.start()
+    docker("start", old.container)
+    time.sleep(10)
+    figures["rejoin_s"] = site.playbook("rejoin.yml")
+    time.sleep(2)
+    watcher.stop()
+    figures |= {"old_primary_asked": watcher.asked, "old_primary_writable": watcher.writable}
+    return figures
+
+
+def crash(site: Site) -> dict[str, float]:
+    """kill -9 of the postmaster: systemd starts it again, nobody promotes."""
+    server = primary(site)
+
+    def act() -> dict[str, float]:
+        docker("exec", server.container, "sh", "-c", "kill -9 $(head -1 /var/lib/postgresql/*/main/postmaster.pid)")
+        time.sleep(8)
+        return {}
+
+    return measured(site, "crash", act)
+
+
+SCENARIOS: dict[str, Callable[[Site], dict[str, float]]] = {
+    "switchover": switchover,
+    "failover": failover,
+    "crash": crash,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-i", "--inventory", default="inventory/demo.vagrant_minikube.yml")
+    parser.add_argument(
+        "--deploy", type=pathlib.Path, default=ROOT / ".deploy", help="folder of the deployment's secrets"
+    )
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("-e", "--extra", action="append", default=[], help="handed to ansible-playbook as -e")
+    parser.add_argument("scenarios", nargs="*", default=list(SCENARIOS), help=", ".join(SCENARIOS))
+    options = parser.parse_args()
+    extra = tuple(word for value in options.extra for word in ("-e", value))
+    site = inventory(options.inventory, options.deploy, extra)
+    for name in options.scenarios:
+        runs = []
+        for number in range(1, options.runs + 1):
+            figures = SCENARIOS[name](site)
+            runs.append(figures)
+            print(
+                json.dumps(
+                    {"scenario": name, "run": number} | {key: round(value, 2) for key, value in figures.items()}
+                ),
+                flush=True,
+            )
+        medians = {key: round(statistics.median(run[key] for run in runs), 2) for key in runs[0]}
+        worst = {key: round(max(run[key] for run in runs), 2) for key in runs[0]}
+        print(json.dumps({"scenario": name, "runs": len(runs), "median": medians, "worst": worst}), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# Runs the tests. Machines, cluster and state are the tests' own: a live deployment of this checkout is not touched.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
+
+usage() {
+  cat <<'TEXT'
+Usage: ./test.sh [lint] [unit] [molecule[:SCENARIO]] [e2e]
+
+  lint      ruff, mypy, shellcheck, yamllint, ansible-lint, the collection's build   (a minute)
+  unit      plugins and runner, no machine needed                                    (seconds)
+  molecule  every scenario, or the one that is named, on machines of its own          (minutes each)
+  e2e       ./run.py from nothing, a second run, faults, ./teardown.sh               (minutes)
+
+Without arguments: all of them. Logs and JUnit results lie in .deploy/test/.
+Exit codes: 0 all passed, 1 something failed, 2 wrong usage.
+TEXT
+}
+
+suites=() scenarios=()
+for argument in "$@"; do
+  case $argument in
+    lint | unit | e2e | molecule) suites+=("$argument") ;;
+    molecule:*) suites+=(molecule) scenarios+=("${argument#molecule:}") ;;
+    -h | --help) usage; exit 0 ;;
+    *) echo "test.sh: unknown argument $argument; --help lists them" >&2; exit 2 ;;
+  esac
+done
+[ ${#suites[@]} -gt 0 ] || suites=(lint unit molecule e2e)
+wanted() { [[ " ${suites[*]} " == *" $1 "* ]]; }
+
+readonly results=$PWD/.deploy/test
+rm -rf "$results"
+mkdir -p "$results"
+./install_dep.sh --tests || exit 1
+PATH=$PWD/.deploy/venv/bin:$PATH
+export PYTHONDONTWRITEBYTECODE=1 ANSIBLE_CONFIG=$PWD/ansible.cfg
+passed=0 failed=0 failures=()
+
+# One check, counted as one: its name, then its command. What it prints is shown when it fails.
+check() {
+  local name=$1 log=$results/${1//[^A-Za-z0-9_.-]/_}.log began=$SECONDS
+  shift
+  if "$@" > "$log" 2>&1 < /dev/null; then
+    passed=$((passed + 1))
+    printf 'ok      %-34s %4ds\n' "$name" $((SECONDS - began))
+  else
+    failed=$((failed + 1))
+    failures+=("$name")
+    printf 'FAILED  %-34s %4ds  (%s)\n' "$name" $((SECONDS - began)) "${log#"$PWD/"}"
+    tail -n "${TEST_TAIL:-40}" "$log" | sed 's/^/        /'
+  fi
+}
+
+# Python tests, counted one by one from their JUnit results.
+check_python() {
+  local name=$1 xml=$results/$1.xml before=$passed counts
+  shift
+  check "$name" pytest --junit-xml="$xml" "$@"
+  counts=$(python3 - "$xml" <<'PYTHON'
+import sys
+import xml.etree.ElementTree as tree
+try:
+    suites = list(tree.parse(sys.argv[1]).getroot().iter("testsuite"))
+except (OSError, tree.ParseError):
+    suites = []
+total = sum(int(suite.get("tests", 0)) for suite in suites)
+bad = sum(int(suite.get("failures", 0)) + int(suite.get("errors", 0)) + int(suite.get("skipped", 0)) for suite in suites)
+print(total - bad, bad)
+PYTHON
+  )
+  # The command itself was counted as one; its tests take that place.
+  if [ "$passed" -gt "$before" ]; then passed=$before; else failed=$((failed - 1)); fi
+  [ "${counts% *}" -gt 0 ] || [ "${counts#* }" -gt 0 ] || counts="0 1"
+  passed=$((passed + ${counts% *})) failed=$((failed + ${counts#* }))
+}
+
+unformatted_go() { [ -z "$(gofmt -l images/node/kube | tee /dev/stderr)" ]; }
+
+# Containers, volumes and networks of the tests' deployment.
+leftovers() {
+  local found
+  found=$(for kind in container volume network; do docker "$kind" ls -q --filter label=odoo-deploy.deployment=odoo-e2e; done)
+  [ -z "$found" ] || { echo "left: $found"; return 1; }
+}
+
+changes_nothing() { ./run.py --yes | tee /dev/stderr | grep -q 'changed=0, [0-9]* checks passed'; }
+
+lint() {
+  check "ruff check" ruff check .
+  check "ruff format" ruff format --check .
+  check "mypy" mypy runner run.py plugins tests/e2e
+  check "shellcheck" shellcheck install_dep.sh test.sh teardown.sh .ci/run images/vm/init images/node/rootfs/usr/local/sbin/*
+  check "yamllint" yamllint --strict .
+  check "ansible-lint" env PATH="$PATH" ANSIBLE_COLLECTIONS_PATH="$PWD/.deploy/collections" ansible-lint --offline
+  check "gofmt" unformatted_go
+  check "collection builds" ansible-galaxy collection build --force --output-path "$results/dist" .
+}
+
+molecule_scenarios() {
+  local scenario log
+  if [ ${#scenarios[@]} -eq 0 ]; then
+    for scenario in molecule/*/molecule.yml; do scenarios+=("$(basename "$(dirname "$scenario")")"); done
+  fi
+  for scenario in "${scenarios[@]}"; do
+    check "molecule $scenario" molecule test -s "$scenario"
+    # A scenario without tests proves nothing.
+    log=$results/molecule_$scenario.log
+    ! grep -q 'no tests found' "$log" || { failed=$((failed + 1)); failures+=("molecule $scenario has no tests"); }
+  done
+}
+
+# A deployment of its own: another list of machines, another folder, the same commands.
+e2e() {
+  export ODOO_DEPLOY_NODES=$PWD/tests/e2e/nodes.yml ODOO_DEPLOY_DIR=$PWD/.deploy/e2e VAGRANT_DOTFILE_PATH=$PWD/.deploy/e2e/vagrant
+  check "teardown of leftovers" ./teardown.sh --yes
+  check "run.py from nothing" ./run.py --yes
+  check "run.py again changes nothing" changes_nothing
+  check_python "e2e" tests/e2e
+  check_python "system" tests/system
+  check "teardown" ./teardown.sh --yes
+  check "nothing is left" leftovers
+  unset ODOO_DEPLOY_NODES ODOO_DEPLOY_DIR VAGRANT_DOTFILE_PATH
+}
+
+! wanted lint || lint
+! wanted unit || check_python unit tests/unit
+! wanted molecule || molecule_scenarios
+! wanted e2e || e2e
+
+[ ${#failures[@]} -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
