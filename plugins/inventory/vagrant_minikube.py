@@ -240,10 +240,14 @@ except ImportError:
     trust_as_template = None
 
 
+# What makes Ansible read a template in a text: a delimiter, or a header that changes the delimiters.
+_SIGNS = ("{", "#jinja2:")
+
+
 def _plain_text_trusted(value: Any) -> Any:
-    """Marks text that holds no template at all, so that `ansible-inventory --list` shows it bare to every reader of its JSON."""
+    """Text that cannot be a template is marked as trusted, so that `ansible-inventory --list` shows it bare."""
     if isinstance(value, str):
-        return value if "{" in value else trust_as_template(value)
+        return value if any(sign in value for sign in _SIGNS) else trust_as_template(value)
     if isinstance(value, dict):
         return {key: _plain_text_trusted(item) for key, item in value.items()}
     return [_plain_text_trusted(item) for item in value] if isinstance(value, list) else value

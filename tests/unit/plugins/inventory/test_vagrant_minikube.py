@@ -618,10 +618,10 @@ def test_a_cache_of_another_shape_is_no_cache(deployment: Deployment, api: Any) 
     (kept,) = (deployment.project.folder / "cache").iterdir()
     document = json.loads(kept.read_text())
     if "__payload__" in document:  # ansible-core 2.19 and newer wrap what a plugin keeps
-        broken = dict.fromkeys(json.loads(document["__payload__"]), [7])
+        broken = {key: [7] for key in json.loads(document["__payload__"])}
         kept.write_text(json.dumps({"__payload__": json.dumps(broken)}))
     else:
-        kept.write_text(json.dumps(dict.fromkeys(document, [7])))
+        kept.write_text(json.dumps({key: [7] for key in document}))
     assert members(deployment.parse(cache_options(deployment)), "kubernetes") == {"minikube"}
 
 
@@ -693,7 +693,9 @@ def test_templates_in_state_are_never_run(deployment: Deployment, home: Path) ->
     )
     networks = deployment.engine.containers[0]["NetworkSettings"]["Networks"]
     networks[template] = networks.pop("vagrant_network")
-    deployment.project.index("pg1", extra_data={"box": {"name": template, "version": template}}, state=template)
+    header = "#jinja2: variable_start_string:'[[', variable_end_string:']]'\n"
+    hidden = f"{header}[[ lookup('ansible.builtin.pipe', 'touch {made}') ]]"
+    deployment.project.index("pg1", extra_data={"box": {"name": hidden, "version": ""}}, state=template)
     profile = home / ".minikube" / "profiles" / "minikube"
     shutil.copytree(PROFILES / "virtualbox" / ".minikube", home / ".minikube")
     document = json.loads((profile / "config.json").read_text())
@@ -712,5 +714,19 @@ def test_templates_in_state_are_never_run(deployment: Deployment, home: Path) ->
         check=False,
     )
     assert shown.returncode == 0, shown.stderr + shown.stdout
-    assert shown.stdout.count("touch") >= 6
+    assert shown.stdout.count("touch") >= 6, shown.stdout
     assert not made.exists()
+
+
+def test_the_listing_is_json_that_any_program_reads(deployment: Deployment) -> None:
+    deployment.up("pg1")
+    listed = subprocess.run(
+        [sys.executable, "-m", "ansible", "inventory", "-i", str(deployment.source()), "--list"],
+        env={**os.environ, "ANSIBLE_INVENTORY_ENABLED": NAME},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = json.loads(listed.stdout)["_meta"]["hostvars"]["pg1"]
+    assert told["ansible_host"] == "127.0.0.1"
+    assert told["vagrant_minikube_sources"]["vagrant_minikube_address"] == "docker network vagrant_network"

@@ -78,12 +78,12 @@ def test_order_of_restarts(pending: dict[str, tuple[str, str | None]], ways: lis
     assert floor_changes(asked) == ways
 
 
-def test_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fingerprint(tmp_path: Path) -> None:
     """Mode, owner, group and SHA-1, as the role compares them."""
     path = tmp_path / "pgpass"
     path.write_text("secret\n")
     path.chmod(0o600)
     owner = postgres_server.pwd.getpwuid(path.stat().st_uid).pw_name
     group = postgres_server.grp.getgrgid(path.stat().st_gid).gr_name
-    assert fingerprint(str(path)) == f"0600 {owner} {group} 05ec71dfb70be82f9e3bc24f00e8c5e8b3cd0fd7"
+    assert fingerprint(str(path)) == f"0600 {owner} {group} fc683cd9ed1990ca2ea10b84e5e6fba048c24929"
     assert fingerprint(str(tmp_path / "missing")) is None

@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Counts failed requests while Odoo's pods are changed under a steady load, beside a plain Deployment under the same.
+
+    benchmarks/odoo/changes.py --kubeconfig .deploy/kubeconfig --url http://192.168.99.31 --url http://192.168.99.32
+    benchmarks/odoo/changes.py --kubeconfig .deploy/kubeconfig --url http://192.168.99.100:32242 --plain
+
+Each change runs with the load at ``--rate`` requests a second; a request fails that gets no answer within 10 s, or one of 500 and more.
+``--plain`` also deploys the same image the way most charts do (no preStop, no readiness, one container, kubernetes' own strategy) on a NodePort
+of its own, restarts it under the same load, and removes it. The load is open-loop: a slow server does not lower the rate. One JSON object a line.
+
+Only for servers of your own: it makes ``--requests`` requests per change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import queue
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import kubernetes
+
+
+@dataclass
+class Outcome:
+    """What a load saw; latencies in seconds, of answered requests."""
+
+    latencies: list[float] = field(default_factory=list)
+    failures: dict[str, int] = field(default_factory=dict)
+
+    def row(self, name: str, seconds: float) -> dict[str, object]:
+        ordered = sorted(self.latencies) or [0.0]
+        return {
+            "change": name,
+            "requests": len(self.latencies) + sum(self.failures.values()),
+            "failed": sum(self.failures.values()),
+            "failures": self.failures,
+            "change_seconds": round(seconds, 1),
+            "p50_ms": round(statistics.median(ordered) * 1000, 1),
+            "p99_ms": round(ordered[int(len(ordered) * 0.99) - 1] * 1000, 1),
+            "max_ms": round(ordered[-1] * 1000, 1),
+        }
+
+
+def fetch(url: str, path: str, cookie: str) -> tuple[int, str]:
+    """Status and session cookie of one request on a connection of its own, as a new visitor's would be."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=10)
+    try:
+        connection.request("GET", path, headers={"Cookie": cookie} if cookie else {})
+        response = connection.getresponse()
+        response.read()
+        return response.status, (response.getheader("Set-Cookie") or cookie).split(";")[0]
+    finally:
+        connection.close()
+
+
+def load(urls: list[str], path: str, rate: float, requests: int, stop: threading.Event, threads: int = 64) -> Outcome:
+    """Sends at ``rate`` until ``requests`` were sent and ``stop`` is set; sending goes on as long as the change does."""
+    outcome, lock = Outcome(), threading.Lock()
+    work: queue.Queue[tuple[float, str] | None] = queue.Queue()
+
+    def worker() -> None:
+        cookie = ""
+        while (item := work.get()) is not None:
+            due, url = item
+            try:
+                status, cookie = fetch(url, path, cookie)
+                problem = "" if status < 500 else str(status)
+            except Exception as error:  # whatever it is, the visitor has no page
+                problem = type(error).__name__
+            with lock:
+                if problem:
+                    outcome.failures[problem] = outcome.failures.get(problem, 0) + 1
+                else:
+                    # From when it was due, so that a stall counts for every request it holds up.
+                    outcome.latencies.append(time.monotonic() - due)
+
+    pool = [threading.Thread(target=worker) for _ in range(threads)]
+    for thread in pool:
+        thread.start()
+    started, sent = time.monotonic(), 0
+    while sent < requests or not stop.is_set():
+        due = started + sent / rate
+        time.sleep(max(0.0, due - time.monotonic()))
+        work.put((due, urls[sent % len(urls)]))
+        sent += 1
+    for _ in pool:
+        work.put(None)
+    for thread in pool:
+        thread.join()
+    return outcome
+
+
+class Cluster:
+    """The few calls on Deployments that the changes need."""
+
+    def __init__(self, kubeconfig: str, namespace: str) -> None:
+        kubernetes.config.load_kube_config(kubeconfig)
+        self.apps, self.core, self.namespace = kubernetes.client.AppsV1Api(), kubernetes.client.CoreV1Api(), namespace
+
+    def restart(self, name: str) -> None:
+        stamp = {"spec": {"template": {"metadata": {"annotations": {"odoo-deploy/restarted": str(time.time())}}}}}
+        self.apps.patch_namespaced_deployment(name, self.namespace, stamp)
+        self.wait(name)
+
+    def set_env(self, name: str, value: str) -> None:
+        patch = {"spec": {"template": {"spec": {"containers": [{"name": "odoo", "env": [{"name": "ODOO_BENCHMARK", "value": value}]}]}}}}
+        self.apps.patch_namespaced_deployment(name, self.namespace, patch)
+        self.wait(name)
+
+    def scale(self, name: str, replicas: int) -> None:
+        self.apps.patch_namespaced_deployment_scale(name, self.namespace, {"spec": {"replicas": replicas}})
+        self.wait(name)
+
+    def replicas(self, name: str) -> int:
+        return int(self.apps.read_namespaced_deployment(name, self.namespace).spec.replicas)
+
+    def wait(self, name: str, timeout: float = 600) -> None:
+        """Until the rollout is over and no old pod is left.
+
+        :raises TimeoutError: it is not, after ``timeout`` seconds.
+        """
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            found = self.apps.read_namespaced_deployment(name, self.namespace)
+            status, wanted = found.status, found.spec.replicas
+            pods = self.core.list_namespaced_pod(
+                self.namespace, label_selector=",".join(f"{k}={v}" for k, v in found.spec.selector.match_labels.items())
+            ).items
+            if (
+                (status.observed_generation or 0) >= found.metadata.generation
+                and wanted == (status.updated_replicas or 0) == (status.available_replicas or 0) == len(pods)
+            ):
+                return
+            time.sleep(1)
+        raise TimeoutError(f"deployment {name} did not settle in {timeout:.0f} s")
+
+    def plain(self, port: int) -> None:
+        """A Deployment of the same pods without what keeps users from noticing a change."""
+        source = kubernetes.client.ApiClient().sanitize_for_serialization(self.apps.read_namespaced_deployment("odoo", self.namespace))
+        labels = {"app.kubernetes.io/name": "odoo", "app.kubernetes.io/component": "plain"}
+        pod = source["spec"]["template"]["spec"]
+        pod["terminationGracePeriodSeconds"] = 30
+        for key in ("startupProbe", "readinessProbe", "livenessProbe", "lifecycle"):
+            pod["containers"][0].pop(key, None)
+        self.apps.create_namespaced_deployment(
+            self.namespace,
+            {
+                "metadata": {"name": "odoo-plain", "labels": labels},
+                "spec": {"replicas": 3, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}},
+            },
+        )
+        self.core.create_namespaced_service(
+            self.namespace,
+            {
+                "metadata": {"name": "odoo-plain", "labels": labels},
+                "spec": {"type": "NodePort", "selector": labels, "ports": [{"port": 8069, "nodePort": port}]},
+            },
+        )
+        self.wait("odoo-plain")
+
+    def remove_plain(self) -> None:
+        for call in (self.apps.delete_namespaced_deployment, self.core.delete_namespaced_service):
+            try:
+                call("odoo-plain", self.namespace)
+            except kubernetes.client.ApiException as error:
+                if error.status != 404:
+                    raise
+
+
+def measure(name: str, urls: list[str], options: argparse.Namespace, change: Callable[[], None]) -> dict[str, object]:
+    """Runs ``change`` in the middle of a load and tells what the load saw."""
+    stop, result = threading.Event(), []
+    thread = threading.Thread(target=lambda: result.append(load(urls, options.path, options.rate, options.requests, stop)))
+    thread.start()
+    time.sleep(5)
+    started = time.monotonic()
+    try:
+        change()
+    finally:
+        seconds = time.monotonic() - started
+        stop.set()
+        thread.join()
+    row = result[0].row(name, seconds)
+    print(json.dumps(row), flush=True)
+    return row
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kubeconfig", required=True)
+    parser.add_argument("--namespace", default="odoo")
+    parser.add_argument("--url", action="append", required=True, help="where the load goes; several are taken in turn")
+    parser.add_argument("--path", default="/web/login")
+    parser.add_argument("--rate", type=float, default=20, help="requests a second")
+    parser.add_argument("--requests", type=int, default=5000, help="least number of requests per change")
+    parser.add_argument("--change", action="append", choices=["restart", "config", "scale"], help="default: all three")
+    parser.add_argument("--plain", action="store_true", help="also a plain Deployment, on --plain-port")
+    parser.add_argument("--plain-port", type=int, default=32290)
+    options = parser.parse_args()
+    cluster = Cluster(options.kubeconfig, options.namespace)
+    before = cluster.replicas("odoo")
+
+    def scale() -> None:
+        cluster.scale("odoo", before + 2)
+        cluster.scale("odoo", before)
+
+    changes: dict[str, Callable[[], None]] = {
+        "restart": lambda: cluster.restart("odoo"),
+        "config": lambda: cluster.set_env("odoo", str(time.time())),
+        "scale": scale,
+    }
+    failed = 0
+    for name in options.change or list(changes):
+        failed += int(str(measure(name, options.url, options, changes[name])["failed"]))
+    if options.plain:
+        host = urlsplit(options.url[0]).hostname
+        try:
+            cluster.plain(options.plain_port)
+            time.sleep(20)  # without readiness nobody knows when it serves
+            measure("restart, plain Deployment", [f"http://{host}:{options.plain_port}"], options, lambda: cluster.restart("odoo-plain"))
+        finally:
+            cluster.remove_plain()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Day-2 commands under a writer that counts what was acknowledged, and faults that are real."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+
+import psycopg
+import pytest
+from conftest import INVENTORY, ROOT, Pair  # noqa: F401
+
+
+def changed(output: str) -> set[str]:
+    return set(re.findall(r"changed=(\d+)", output))
+
+
+@pytest.mark.parametrize("turn", ["there", "back"])
+def test_switchover_loses_nothing(pair: Pair, turn: str) -> None:
+    """Both ways; writes stop for seconds at most, every acknowledged row is there."""
+    target = pair.standby()
+    with pair.writing() as writer:
+        pair.must("switchover.yml", postgres_switchover_to=target.name)
+    assert pair.primary() == target
+    assert writer.lost() == []
+    assert writer.record.gap() < 5
+    assert changed(pair.must("converge.yml")) == {"0"}, "postgres.yml must not touch what a switchover made"
+    assert f"{target.name} is the primary already" in pair.must("switchover.yml", postgres_switchover_to=target.name)
+
+
+@pytest.mark.parametrize("moment", ["stopping", "stopped", "promoted"])
+def test_switchover_killed_and_run_again(pair: Pair, moment: str) -> None:
+    """kill -9 of the whole command around the change; the second run ends what the first began."""
+    old, target = pair.primary(), pair.standby()
+    with pair.writing() as writer:
+        command = subprocess.Popen(
+            pair.argv("switchover.yml", postgres_switchover_to=target.name),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        task = {
+            "stopping": "Stop the old primary for good",
+            "stopped": "Promote the standby once it has everything",
+            "promoted": "Start the old primary as a standby",
+        }[moment]
+        assert command.stdout is not None
+        for line in command.stdout:
+            if task in line:
+                break
+        os.killpg(command.pid, signal.SIGKILL)
+        command.wait()
+        pair.must("switchover.yml", postgres_switchover_to=target.name)
+    assert pair.primary() == target != old
+    assert writer.lost() == []
+
+
+def test_killed_postmaster_needs_nobody(pair: Pair) -> None:
+    """kill -9: the same server is back within seconds and has every acknowledged row."""
+    primary = pair.primary()
+    with pair.writing() as writer:
+        pair.shell(primary, "kill -9 $(head -1 /var/lib/postgresql/*/main/postmaster.pid)")
+        time.sleep(5)
+    assert pair.primary() == primary
+    assert writer.lost() == []
+    assert writer.record.gap() < 15
+
+
+def test_primary_that_answers_is_not_failed_over(pair: Pair) -> None:
+    pair.must_refuse("failover.yml", "use switchover.yml")
+
+
+def test_machine_lost_and_returned(pair: Pair) -> None:
+    """Power cut: no promotion without a fence, failover with one; the old primary never accepts a write again."""
+    old, target = pair.primary(), pair.standby()
+    with pair.writing() as writer:
+        pair.kill(old)
+        pair.must_refuse("failover.yml", "could be alive and could not be fenced", postgres_fence_argv="['false']")
+        assert pair.sql(target, "SELECT pg_is_in_recovery()") == "t"
+        pair.must("failover.yml")
+    assert pair.primary() == target
+    # Asynchronous: what had not reached the standby is lost, and it can only be the last rows before the cut.
+    lost = writer.lost()
+    assert len(lost) < 100, f"{len(lost)} acknowledged rows lost"
+    watcher = pair.watcher(old)
+    watcher.start()
+    pair.start(old)
+    time.sleep(15)
+    pair.must_refuse("converge.yml", "run playbooks/rejoin.yml")
+    pair.must_refuse("status.yml", "Following nobody")
+    pair.must("rejoin.yml")
+    time.sleep(1)
+    watcher.stop()
+    assert watcher.answered > 0
+    assert watcher.writable == 0
+    assert changed(pair.must("converge.yml")) == {"0"}
+
+
+def test_both_reported_primary(pair: Pair) -> None:
+    """Somebody promotes by hand: every command that could make it worse refuses, rejoin names the one to give up."""
+    old, rogue = pair.primary(), pair.standby()
+    pair.sql(rogue, "SELECT pg_promote()")
+    pair.must_refuse("status.yml", "TWO SERVERS ACCEPT WRITES")
+    pair.must_refuse("failover.yml", "accept writes")
+    pair.must_refuse("switchover.yml", "both accept writes")
+    pair.must_refuse("converge.yml", "both accept writes")
+    pair.must_refuse("rejoin.yml", "More than one server accepts writes")
+    pair.must("rejoin.yml", postgres_rejoin=old.name)
+    assert pair.primary() == rogue
+
+
+def test_synchronous_loses_nothing(pair: Pair) -> None:
+    """Power cut with a waiting commit: no acknowledged row is lost, and a lone survivor accepts writes."""
+    pair.must("converge.yml", postgres_common_sync='"on"')
+    old = pair.primary()
+    with pair.writing() as writer:
+        pair.kill(old)
+        pair.must("failover.yml")
+    assert writer.lost() == []
+    pair.start(old)
+    pair.must("rejoin.yml")
+    assert "sync" in pair.sql(pair.primary(), "SELECT string_agg(sync_state, '') FROM pg_stat_replication")
+    assert changed(pair.must("converge.yml", postgres_common_sync='"on"')) == {"0"}
+    pair.must("converge.yml")
+
+
+def test_abandoned_slot_cannot_fill_the_disk(pair: Pair) -> None:
+    """A standby that is away too long loses its slot, not the primary's disk; rejoin copies it anew."""
+    small = "{wal_keep_size: 32MB, max_wal_size: 64MB, min_wal_size: 32MB}"
+    pair.must("converge.yml", postgres_common_max_slot_wal_keep_size="64MB", postgres_common_settings=small)
+    primary, standby = pair.primary(), pair.standby()
+    pair.shell(standby, "systemctl stop postgresql@*")
+    load = "SELECT count(pg_logical_emit_message(false, 'fill', repeat('x', 1000000))) FROM generate_series(1, 300)"
+    pair.sql(primary, load)
+    pair.sql(primary, "CHECKPOINT")
+    assert pair.sql(primary, "SELECT wal_status FROM pg_replication_slots WHERE NOT active") == "lost"
+    assert int(pair.sql(primary, "SELECT sum(size) / 1048576 FROM pg_ls_waldir()")) < 250
+    pair.must("rejoin.yml")
+    assert pair.sql(standby, "SELECT status FROM pg_stat_wal_receiver") == "streaming"
+    assert pair.shell(standby, "ls -d /var/lib/postgresql/*/main*").splitlines()[1:] == ["/var/lib/postgresql/15/main"]
+    pair.must("converge.yml")
+
+
+def test_settings_that_need_an_order(pair: Pair) -> None:
+    """max_connections up and down again: the standby is never left with less than its primary, or refused."""
+    for connections in (130, 90):
+        pair.must("converge.yml", postgres_common_max_connections=connections, postgres_common_client_connections=60)
+        for server in pair.servers:
+            assert pair.sql(server, "SHOW max_connections") == str(connections)
+    pair.must("converge.yml")
+
+
+def test_clients_cannot_write_to_the_standby(pair: Pair) -> None:
+    with (
+        psycopg.connect(pair.site.conninfo((pair.standby(),), "any"), autocommit=True) as connection,
+        pytest.raises(psycopg.errors.ReadOnlySqlTransaction),
+    ):
+        connection.execute("CREATE TABLE refused ()")
