@@ -6,9 +6,10 @@
     benchmarks/odoo/changes.py --kubeconfig .deploy/kubeconfig --url http://192.168.99.31 --url http://192.168.99.32
     benchmarks/odoo/changes.py --kubeconfig .deploy/kubeconfig --url http://192.168.99.100:32242 --plain
 
-Each change runs with the load at ``--rate`` requests a second; a request fails that gets no answer within 10 s, or one of 500 and more.
-``--plain`` also deploys the same image the way most charts do (no preStop, no readiness, one container, kubernetes' own strategy) on a NodePort
-of its own, restarts it under the same load, and removes it. The load is open-loop: a slow server does not lower the rate. One JSON object a line.
+Each change runs with the load at ``--rate`` requests a second; a request fails that gets no answer within 10 s, or one
+of 500 and more. ``--plain`` also deploys the same image the way most charts do (no preStop, no probes, kubernetes' own
+grace period) on a NodePort of its own, restarts it under the same load, and removes it. The load is open-loop: a slow
+server does not lower the rate. One JSON object a line.
 
 Only for servers of your own: it makes ``--requests`` requests per change.
 """
@@ -65,7 +66,7 @@ def fetch(url: str, path: str, cookie: str) -> tuple[int, str]:
 
 
 def load(urls: list[str], path: str, rate: float, requests: int, stop: threading.Event, threads: int = 64) -> Outcome:
-    """Sends at ``rate`` until ``requests`` were sent and ``stop`` is set; sending goes on as long as the change does."""
+    """Sends at ``rate`` until ``requests`` were sent and ``stop`` is set: at least as long as the change takes."""
     outcome, lock = Outcome(), threading.Lock()
     work: queue.Queue[tuple[float, str] | None] = queue.Queue()
 
@@ -114,7 +115,13 @@ class Cluster:
         self.wait(name)
 
     def set_env(self, name: str, value: str) -> None:
-        patch = {"spec": {"template": {"spec": {"containers": [{"name": "odoo", "env": [{"name": "ODOO_BENCHMARK", "value": value}]}]}}}}
+        patch = {
+            "spec": {
+                "template": {
+                    "spec": {"containers": [{"name": "odoo", "env": [{"name": "ODOO_BENCHMARK", "value": value}]}]}
+                }
+            }
+        }
         self.apps.patch_namespaced_deployment(name, self.namespace, patch)
         self.wait(name)
 
@@ -137,17 +144,18 @@ class Cluster:
             pods = self.core.list_namespaced_pod(
                 self.namespace, label_selector=",".join(f"{k}={v}" for k, v in found.spec.selector.match_labels.items())
             ).items
-            if (
-                (status.observed_generation or 0) >= found.metadata.generation
-                and wanted == (status.updated_replicas or 0) == (status.available_replicas or 0) == len(pods)
-            ):
+            if (status.observed_generation or 0) >= found.metadata.generation and wanted == (
+                status.updated_replicas or 0
+            ) == (status.available_replicas or 0) == len(pods):
                 return
             time.sleep(1)
         raise TimeoutError(f"deployment {name} did not settle in {timeout:.0f} s")
 
     def plain(self, port: int) -> None:
         """A Deployment of the same pods without what keeps users from noticing a change."""
-        source = kubernetes.client.ApiClient().sanitize_for_serialization(self.apps.read_namespaced_deployment("odoo", self.namespace))
+        source = kubernetes.client.ApiClient().sanitize_for_serialization(
+            self.apps.read_namespaced_deployment("odoo", self.namespace)
+        )
         labels = {"app.kubernetes.io/name": "odoo", "app.kubernetes.io/component": "plain"}
         pod = source["spec"]["template"]["spec"]
         pod["terminationGracePeriodSeconds"] = 30
@@ -157,7 +165,11 @@ class Cluster:
             self.namespace,
             {
                 "metadata": {"name": "odoo-plain", "labels": labels},
-                "spec": {"replicas": 3, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}},
+                "spec": {
+                    "replicas": 3,
+                    "selector": {"matchLabels": labels},
+                    "template": {"metadata": {"labels": labels}, "spec": pod},
+                },
             },
         )
         self.core.create_namespaced_service(
@@ -181,7 +193,9 @@ class Cluster:
 def measure(name: str, urls: list[str], options: argparse.Namespace, change: Callable[[], None]) -> dict[str, object]:
     """Runs ``change`` in the middle of a load and tells what the load saw."""
     stop, result = threading.Event(), []
-    thread = threading.Thread(target=lambda: result.append(load(urls, options.path, options.rate, options.requests, stop)))
+    thread = threading.Thread(
+        target=lambda: result.append(load(urls, options.path, options.rate, options.requests, stop))
+    )
     thread.start()
     time.sleep(5)
     started = time.monotonic()
@@ -228,7 +242,12 @@ def main() -> int:
         try:
             cluster.plain(options.plain_port)
             time.sleep(20)  # without readiness nobody knows when it serves
-            measure("restart, plain Deployment", [f"http://{host}:{options.plain_port}"], options, lambda: cluster.restart("odoo-plain"))
+            measure(
+                "restart, plain Deployment",
+                [f"http://{host}:{options.plain_port}"],
+                options,
+                lambda: cluster.restart("odoo-plain"),
+            )
         finally:
             cluster.remove_plain()
     return 1 if failed else 0

@@ -3,7 +3,7 @@ ARG BASE
 FROM ${BASE}
 USER root
 COPY . /tmp/context/
-RUN ["/bin/sh", "/tmp/context/build.sh"]
+RUN ["/bin/sh", "/tmp/context/add.sh"]
 # By number: Kubernetes' runAsNonRoot cannot look up a name.
 USER 10001:10001
 CMD ["odoo"]

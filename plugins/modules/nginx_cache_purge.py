@@ -14,8 +14,8 @@ author: Odoo Deploy contributors (@odoo-deploy)
 description:
   - Reads the key that nginx writes at the head of every stored file and removes the files whose path matches.
     nginx takes a removed file for one that was never there, so the next request is a MISS.
-  - The key has to have the form V(SCHEME|HOST|PATH|ARGUMENTS|ENCODING), as the role P(odoo_deploy.stack.nginx_cache#role) sets it.
-    All schemes, hosts, arguments and encodings of a path go at once.
+  - The key has to have the form V(SCHEME|HOST|PATH|ARGUMENTS|ENCODING), as the role
+    P(odoo_deploy.stack.nginx_cache#role) sets it. All schemes, hosts, arguments and encodings of a path go at once.
 attributes:
   check_mode:
     support: full
@@ -67,7 +67,7 @@ NAME = re.compile(r"[0-9a-f]{32}")
 
 
 def stored_path(file: Path) -> str | None:
-    """Return the URL path that ``file`` of a cache was stored under; None where it is no file of ours or just went."""
+    """Return the URL path that ``file`` was stored under; None where it is no file of ours or just went."""
     try:
         with file.open("rb") as stream:
             match = KEY.search(stream.read(HEAD))

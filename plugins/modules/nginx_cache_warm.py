@@ -12,9 +12,9 @@ short_description: Fill a proxy's cache with the files that Odoo's first pages n
 version_added: 1.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 description:
-  - Reads pages of Odoo through the proxy like a browser, collects the stylesheets, scripts and pictures they name, and asks for each
-    of them in every encoding, until each is a HIT.
-  - With O(login) it logs in first, so that the bundles of the web client are among them. The session is logged out again.
+  - Reads pages of Odoo through the proxy like a browser, collects the stylesheets, scripts and pictures they name, and
+    asks for each of them in every encoding, so that the next browser finds them stored.
+  - With O(login) it logs in too, so that the bundles of the web client are among them. The session is logged out again.
 attributes:
   check_mode:
     support: none

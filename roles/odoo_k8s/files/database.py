@@ -48,15 +48,15 @@ def why_not_ready(connection, series: str) -> str:
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('public.ir_module_module'), to_regclass('public.ir_config_parameter')")
         if None in cursor.fetchone():
-            return "database %s is not initialised" % name()
+            return f"database {name()} is not initialised"
         cursor.execute("SELECT state, coalesce(latest_version, '') FROM ir_module_module WHERE name = 'base'")
         row = cursor.fetchone()
         if row is None or row[0] != "installed":
-            return "database %s is not initialised: module base is %s" % (name(), row[0] if row else "unknown")
+            return "database {} is not initialised: module base is {}".format(name(), row[0] if row else "unknown")
         if not row[1].startswith(series + "."):
-            return "database %s is of Odoo %s, this image is %s: run the upgrade" % (name(), row[1], series)
+            return f"database {name()} is of Odoo {row[1]}, this image is {series}: run the upgrade"
         cursor.execute("SELECT value FROM ir_config_parameter WHERE key = %s", (STATE,))
         row = cursor.fetchone()
         if row is None or row[0] != "ready":
-            return "database %s is %s" % (name(), row[0] if row else "not marked ready by the init job")
+            return "database {} is {}".format(name(), row[0] if row else "not marked ready by the init job")
     return ""

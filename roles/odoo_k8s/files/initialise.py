@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Brings the database to the modules of this image. Run by a Job; safe to run again, to kill, and to run twice at once.
 
-``initialise.py init MODULE…``     what is not installed of MODULE is installed; a first time also sets the administrator's password
+``initialise.py init MODULE…``     what is missing of MODULE is installed; the first time sets the admin's password
 ``initialise.py plan MODULE…``     nothing is changed; says what ``upgrade`` would do
-``initialise.py upgrade MODULE…``  as ``init``, and modules whose files changed since they were last loaded are updated
-                                   (the rule of click-odoo-update: a checksum of each addon's folder, kept in the database)
+``initialise.py upgrade MODULE…``  as ``init``, and modules whose files changed since they were loaded are updated (the
+                                   rule of click-odoo-update: a checksum of each addon's folder, kept in the database)
 
 One run at a time: an advisory lock on the database is held from the first to the last statement; a second run waits.
-Attachments are kept in the database from the first one on. The container's termination message is a JSON object: installed, updated (lists of
-modules that were, or with ``plan`` would be) and due (modules whose files changed but that ``init`` does not update).
+Attachments are kept in the database from the first one on. The container's termination message is a JSON object:
+installed, updated (lists of modules that were, or with ``plan`` would be) and due (modules whose files changed but that
+``init`` does not update).
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import database
 import psycopg2
 from start import CONFIG, check_image, write_config
+
 
 def say(text: str) -> None:
     print("odoo-deploy: " + text, file=sys.stderr, flush=True)
@@ -31,10 +34,9 @@ def say(text: str) -> None:
 
 def report(installed_now: list[str], updated: list[str], due: list[str]) -> None:
     """For the role, which reads it from the pod's status. Outside Kubernetes nobody asks."""
-    path = "/dev/termination-log"
-    if os.path.exists(path):
-        with open(path, "w") as stream:
-            json.dump({"installed": installed_now, "updated": updated, "due": due}, stream)
+    log = Path("/dev/termination-log")
+    if log.exists():
+        log.write_text(json.dumps({"installed": installed_now, "updated": updated, "due": due}))
 
 
 def give_up(text: str) -> None:
@@ -88,17 +90,16 @@ def installed(connection) -> dict[str, str]:
 
 
 def checksum(folder: str) -> str:
-    """Of everything that an update would load: names and contents, without bytecode, translations' templates and tests."""
+    """Of everything that an update would load: names and contents, without bytecode, static files and tests."""
     digest = hashlib.sha256()
     for root, folders, files in os.walk(folder):
         folders[:] = sorted(f for f in folders if f not in ("__pycache__", "tests", "static"))
         for name in sorted(files):
             if name.endswith((".pyc", ".pyo", ".pot", ".md", ".rst")):
                 continue
-            path = os.path.join(root, name)
-            digest.update(os.path.relpath(path, folder).encode() + b"\0")
-            with open(path, "rb") as stream:
-                digest.update(hashlib.sha256(stream.read()).digest())
+            path = Path(root, name)
+            digest.update(str(path.relative_to(folder)).encode() + b"\0")
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 
@@ -118,13 +119,13 @@ def load(install: list[str], update: list[str]) -> None:
 
     config = odoo.tools.config
     if odoo.release.version_info[0] >= 19:
-        config["init"] = {name: True for name in install}
-        config["update"] = {name: True for name in update}
+        config["init"] = dict.fromkeys(install, True)
+        config["update"] = dict.fromkeys(update, True)
     else:
-        config["init"] = {name: 1 for name in install}
-        config["update"] = {name: 1 for name in update}
+        config["init"] = dict.fromkeys(install, 1)
+        config["update"] = dict.fromkeys(update, 1)
     if server.preload_registries([database.name()]):
-        sys.exit("odoo-deploy: Odoo could not load %s" % ", ".join(install + update))
+        sys.exit("odoo-deploy: Odoo could not load {}".format(", ".join(install + update)))
     config["init"], config["update"] = {}, {}
 
 
@@ -159,16 +160,18 @@ def finish(fresh: bool, keep: dict[str, str]) -> None:
         parameters.set_param("ir_attachment.location", storage)
         stray = [("store_fname", "!=", False)] if storage == "db" else [("db_datas", "!=", False)]
         # Without a domain on res_field, ir.attachment leaves out the ones that belong to a field.
-        if moved or env["ir.attachment"].search_count(stray + ["|", ("res_field", "=", False), ("res_field", "!=", False)]):
+        if moved or env["ir.attachment"].search_count(
+            [*stray, "|", ("res_field", "=", False), ("res_field", "!=", False)]
+        ):
             force_storage(env, storage)
         if os.environ.get("ODOO_BASE_URL"):
             parameters.set_param("web.base.url", os.environ["ODOO_BASE_URL"])
             parameters.set_param("web.base.url.freeze", "True")
         # wkhtmltopdf fetches styles from the pod it runs in.
-        parameters.set_param("report.url", "http://127.0.0.1:%s" % os.environ.get("ODOO_PORT", "8069"))
+        parameters.set_param("report.url", "http://127.0.0.1:{}".format(os.environ.get("ODOO_PORT", "8069")))
         if fresh:
-            with open(os.environ["ODOO_ADMIN_PASSWORD_FILE"]) as stream:
-                env.ref("base.user_admin").write({"password": stream.read().strip()})
+            password = Path(os.environ["ODOO_ADMIN_PASSWORD_FILE"]).read_text().strip()
+            env.ref("base.user_admin").write({"password": password})
         names = env["ir.module.module"].search([("state", "=", "installed")]).mapped("name")
         parameters.set_param(database.CHECKSUMS, json.dumps({**checksums(names), **keep}, sort_keys=True))
         parameters.set_param(database.STATE, "ready")
@@ -177,7 +180,7 @@ def finish(fresh: bool, keep: dict[str, str]) -> None:
 def force_storage(env, storage: str) -> None:
     """Every attachment into the storage that is set, also those of fields, which Odoo's own search hides."""
     domain = [("store_fname", "!=", False)] if storage == "db" else [("db_datas", "!=", False)]
-    attachments = env["ir.attachment"].search(domain + ["|", ("res_field", "=", False), ("res_field", "!=", False)])
+    attachments = env["ir.attachment"].search([*domain, "|", ("res_field", "=", False), ("res_field", "!=", False)])
     lost = []
     for attachment in attachments:
         content = attachment.raw
@@ -185,9 +188,9 @@ def force_storage(env, storage: str) -> None:
             lost.append(attachment.id)
             continue
         attachment.write({"raw": content, "mimetype": attachment.mimetype})
-    say("%s attachments moved to storage %s" % (len(attachments) - len(lost), storage))
+    say(f"{len(attachments) - len(lost)} attachments moved to storage {storage}")
     if lost:
-        say("warning: %s attachments have no file in this container's data_dir and stay as they are: %s" % (len(lost), lost[:20]))
+        say(f"warning: {len(lost)} attachments have no file in this data_dir and stay as they are: {lost[:20]}")
 
 
 def main() -> None:
@@ -201,7 +204,9 @@ def main() -> None:
 
     import odoo
 
-    odoo.tools.config.parse_config(["--config", CONFIG, "--database", database.name(), "--no-http", "--workers", "0", "--max-cron-threads", "0"])
+    odoo.tools.config.parse_config(
+        ["--config", CONFIG, "--database", database.name(), "--no-http", "--workers", "0", "--max-cron-threads", "0"]
+    )
     odoo.tools.config["without_demo"] = "" if os.environ.get("ODOO_DEMO") == "1" else "all"
     if odoo.release.version_info[0] >= 19:
         odoo.tools.config["with_demo"] = os.environ.get("ODOO_DEMO") == "1"
@@ -217,13 +222,15 @@ def main() -> None:
         version = base_version(connection)
         if not version.startswith(series + "."):
             give_up(
-                "database %s is of Odoo %s, this image is %s. Odoo cannot cross series: migrate the database first (OpenUpgrade)"
-                % (database.name(), version, series)
+                f"database {database.name()} is of Odoo {version}, this image is {series}."
+                " Odoo cannot cross series: migrate the database first (OpenUpgrade)"
             )
     missing = [name for name in modules if states.get(name) != "installed"]
     unknown = [name for name in missing if not odoo.modules.get_module_path(name, display_warning=False)]
     if unknown:
-        give_up("the image has no module named %s; looked in %s" % (", ".join(unknown), ", ".join(odoo.addons.__path__)))
+        give_up(
+            "the image has no module named {}; looked in {}".format(", ".join(unknown), ", ".join(odoo.addons.__path__))
+        )
     changed: list[str] = []
     known: dict[str, str] = {}
     if states:
@@ -249,22 +256,30 @@ def main() -> None:
     due = changed if mode == "init" else []
     report(missing, update, due)
     if mode == "plan":
-        say("would install: %s; would update: %s" % (", ".join(missing) or "nothing", ", ".join(update) or "nothing"))
+        say(
+            "would install: {}; would update: {}".format(
+                ", ".join(missing) or "nothing", ", ".join(update) or "nothing"
+            )
+        )
         os._exit(0)
     if missing or update:
         if not fresh:
             set_state(connection, "upgrading")
-        say("installing: %s; updating: %s" % (", ".join(missing) or "nothing", ", ".join(update) or "nothing"))
+        say("installing: {}; updating: {}".format(", ".join(missing) or "nothing", ", ".join(update) or "nothing"))
         load(missing, update)
         states = installed(connection)
         failed = [name for name in modules if states.get(name) != "installed"]
         if failed:
-            sys.exit("odoo-deploy: not installed after loading: %s" % ", ".join(failed))
+            sys.exit("odoo-deploy: not installed after loading: {}".format(", ".join(failed)))
     if missing or update or state != "ready":
         finish(fresh, keep={name: known.get(name, "") for name in changed if name not in update and update != ["base"]})
     if due:
-        say("warning: files changed since these modules were last updated: %s; run the upgrade playbook" % ", ".join(due))
-    say("done: database %s is ready: %s installed, %s updated" % (database.name(), len(missing), len(update)))
+        say(
+            "warning: files changed since these modules were last updated: {}; run the upgrade playbook".format(
+                ", ".join(due)
+            )
+        )
+    say(f"done: database {database.name()} is ready: {len(missing)} installed, {len(update)} updated")
     sys.stderr.flush()
     # Threads and pools of Odoo have nothing left to do.
     os._exit(0)

@@ -16,9 +16,10 @@ import os
 import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 
-URL = "http://127.0.0.1:%s/livez" % os.environ.get("ODOO_PORT", "8069")
-WAITING = "/tmp/odoo-deploy/waiting"
+URL = "http://127.0.0.1:{}/livez".format(os.environ.get("ODOO_PORT", "8069"))
+WAITING = Path("/tmp/odoo-deploy/waiting")
 
 
 def odoo_answers(timeout: float) -> str:
@@ -28,9 +29,9 @@ def odoo_answers(timeout: float) -> str:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(URL, timeout=timeout):
             return ""
     except urllib.error.HTTPError as error:
-        return "HTTP %s: %s" % (error.code, error.read(300).decode(errors="replace").strip())
+        return "HTTP {}: {}".format(error.code, error.read(300).decode(errors="replace").strip())
     except OSError as error:
-        return "no answer: %s" % error
+        return f"no answer: {error}"
 
 
 def database_away() -> str:
@@ -48,34 +49,29 @@ def database_away() -> str:
 
 def live(timeout: float) -> str:
     """Empty: keep. Else the reason to restart."""
-    if os.path.exists(WAITING):
+    if WAITING.exists():
         return ""
     problem = odoo_answers(timeout)
     if problem and not problem.startswith("HTTP "):
         away = database_away()
         if away:
-            print("kept: %s; database away: %s" % (problem, away))
+            print(f"kept: {problem}; database away: {away}")
             return ""
     return problem
 
 
 def seconds_running() -> float:
     """Age of PID 1."""
-    with open("/proc/1/stat") as stream:
-        started = int(stream.read().rsplit(")", 1)[1].split()[19]) / os.sysconf("SC_CLK_TCK")
-    with open("/proc/uptime") as stream:
-        return float(stream.read().split()[0]) - started
+    started = int(Path("/proc/1/stat").read_text().rsplit(")", 1)[1].split()[19]) / os.sysconf("SC_CLK_TCK")
+    return float(Path("/proc/uptime").read_text().split()[0]) - started
 
 
 def cron_workers() -> int:
     """Living children of Odoo's master process."""
     count = 0
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
+    for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            with open("/proc/%s/stat" % entry) as stream:
-                state, parent = stream.read().rsplit(")", 1)[1].split()[:2]
+            state, parent = stat.read_text().rsplit(")", 1)[1].split()[:2]
         except OSError:
             continue
         if parent == "1" and state not in "ZT":
@@ -86,7 +82,7 @@ def cron_workers() -> int:
 def cron() -> str:
     """Empty: keep. Else the reason to restart."""
     limit = int(os.environ["ODOO_CRON_OVERDUE"])
-    if os.path.exists(WAITING) or seconds_running() < limit:
+    if WAITING.exists() or seconds_running() < limit:
         return ""
     if not cron_workers():
         return "no cron worker runs"
@@ -98,16 +94,17 @@ def cron() -> str:
         with connection.cursor() as cursor:
             # A job that runs holds its row: that one is long, not left lying.
             cursor.execute(
-                "SELECT count(*) FROM (SELECT id FROM ir_cron WHERE active AND nextcall < now() AT TIME ZONE 'UTC' - %s * interval '1 second'"
+                "SELECT count(*) FROM (SELECT id FROM ir_cron WHERE active"
+                " AND nextcall < now() AT TIME ZONE 'UTC' - %s * interval '1 second'"
                 " FOR SHARE SKIP LOCKED) AS overdue",
                 (limit,),
             )
             overdue = cursor.fetchone()[0]
         connection.close()
     except psycopg2.Error as error:
-        print("kept: database away: %s" % error)
+        print(f"kept: database away: {error}")
         return ""
-    return "%s scheduled actions are overdue by more than %s s" % (overdue, limit) if overdue else ""
+    return f"{overdue} scheduled actions are overdue by more than {limit} s" if overdue else ""
 
 
 def main() -> int:
@@ -115,9 +112,8 @@ def main() -> int:
     if mode == "cron":
         problem = cron()
     elif mode == "cron-ready":
-        if os.path.exists(WAITING):
-            with open(WAITING) as stream:
-                problem = "waiting: " + stream.read()
+        if WAITING.exists():
+            problem = "waiting: " + WAITING.read_text()
         else:
             problem = "" if cron_workers() else "no cron worker runs"
             problem = problem or database_away()

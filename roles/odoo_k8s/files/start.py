@@ -13,13 +13,14 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import database
 import psycopg2
 
-RUNTIME = "/tmp/odoo-deploy"
-WAITING = RUNTIME + "/waiting"
-CONFIG = RUNTIME + "/odoo.conf"
+RUNTIME = Path("/tmp/odoo-deploy")
+WAITING = RUNTIME / "waiting"
+CONFIG = str(RUNTIME / "odoo.conf")
 
 
 def write_config(target: str = CONFIG) -> None:
@@ -32,7 +33,7 @@ def write_config(target: str = CONFIG) -> None:
     options = parser["options"]
     if options.get("admin_passwd"):
         options["admin_passwd"] = CryptContext(["pbkdf2_sha512"]).hash(options["admin_passwd"])
-    os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+    Path(target).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as stream:
         parser.write(stream)
@@ -42,10 +43,12 @@ def check_image() -> str:
     """Odoo's series in this image; ends the pod where it is not the one that was asked for."""
     from odoo.release import version_info
 
-    series = "%s.%s" % version_info[:2]
+    series = "{}.{}".format(*version_info[:2])
     wanted = os.environ["ODOO_VERSION"]
     if str(version_info[0]).replace("saas~", "") != wanted:
-        print("odoo-deploy: the image holds Odoo %s but odoo_k8s_version is %s" % (series, wanted), file=sys.stderr, flush=True)
+        print(
+            f"odoo-deploy: the image holds Odoo {series} but odoo_k8s_version is {wanted}", file=sys.stderr, flush=True
+        )
         sys.exit(78)
     return series
 
@@ -63,14 +66,13 @@ def wait(series: str, pause: float = 2.0) -> None:
         except psycopg2.Error as error:
             reason = "database away: " + str(error).strip().replace("\n", "; ")
         if not reason:
-            if os.path.exists(WAITING):
-                os.unlink(WAITING)
+            if WAITING.exists():
+                WAITING.unlink()
             return
         if reason != said:
             print("odoo-deploy: waiting: " + reason, file=sys.stderr, flush=True)
             said = reason
-            with open(WAITING, "w") as stream:
-                stream.write(reason)
+            WAITING.write_text(reason)
         time.sleep(pause)
 
 
@@ -79,7 +81,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     write_config()
     wait(check_image())
-    os.execvp("odoo", ["odoo", "--config", CONFIG] + sys.argv[1:])
+    os.execvp("odoo", ["odoo", "--config", CONFIG, *sys.argv[1:]])
 
 
 if __name__ == "__main__":

@@ -172,7 +172,9 @@ def paths(draw: st.DrawFn) -> str:
     base = draw(ALLOWED)
     place = draw(st.integers(0, len(base)))
     return (
-        base[:place] + draw(st.one_of(PIECES, st.just(""), st.characters(codec="utf-8"))) + base[place + draw(st.integers(0, 2)) :]
+        base[:place]
+        + draw(st.one_of(PIECES, st.just(""), st.characters(codec="utf-8")))
+        + base[place + draw(st.integers(0, 2)) :]
     )
 
 

@@ -6,7 +6,7 @@
 * ``/readyz``: 200 when the registry is loaded and the database answers, else 503 with the reason.
   Both answer before sessions and routing: no session is made, nothing is logged at INFO.
 * Logs are JSON lines with the request id that the proxy sent (X-Request-Id), when ODOO_LOG_FORMAT=json.
-* The registry's caches are filled before the first worker is forked, so that a pod's first request is no slower than the next.
+* The registry's caches are filled before the first worker is forked: a pod's first request is no slower than the next.
 * session_db is loaded, or the process ends.
 * The bus listens again a second after it lost its connection (Odoo: 50 s).
 """
@@ -52,9 +52,9 @@ def _not_ready(database: str) -> str:
         with odoo.sql_db.db_connect(database).cursor() as cursor:
             cursor.execute("SELECT 1")
     except psycopg2.Error as error:
-        return "database away: %s" % str(error).strip().splitlines()[0]
+        return f"database away: {str(error).strip().splitlines()[0]}"
     except Exception as error:  # whatever a broken addon raises: the answer is the same
-        return "%s: %s" % (type(error).__name__, error)
+        return f"{type(error).__name__}: {error}"
     return ""
 
 
@@ -102,7 +102,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record):
         thread = threading.current_thread()
         line = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + ".%03dZ" % record.msecs,
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "pid": os.getpid(),
@@ -158,7 +158,12 @@ def _warm_up() -> None:
 def _with_warm_up(preload):
     def preload_registries(dbnames):
         result = preload(dbnames)
-        if dbnames and odoo.tools.config["workers"] and odoo.tools.config["http_enable"] and not odoo.tools.config["stop_after_init"]:
+        if (
+            dbnames
+            and odoo.tools.config["workers"]
+            and odoo.tools.config["http_enable"]
+            and not odoo.tools.config["stop_after_init"]
+        ):
             _warm_up()
         return result
 
@@ -169,9 +174,9 @@ def _with_warm_up(preload):
 
 
 def _provide_werkzeug_sessions() -> None:
-    """session_db for 14 imports werkzeug.contrib.sessions, gone since Werkzeug 1.0; Odoo itself carries on with a copy of it."""
+    """session_db for 14 imports werkzeug.contrib.sessions, gone since Werkzeug 1.0; Odoo carries a copy of it."""
     try:
-        import werkzeug.contrib.sessions  # noqa: F401
+        import werkzeug.contrib.sessions
     except ImportError:
         import werkzeug
 
@@ -183,7 +188,10 @@ def _provide_werkzeug_sessions() -> None:
 
 
 def _load_session_db() -> None:
-    """Odoo loads server-wide modules in no order and only logs one that fails; sessions would then stay on each pod's own disk, unnoticed."""
+    """Odoo loads server-wide modules in no order and only logs one that fails.
+
+    Sessions would then stay on each pod's own disk, unnoticed.
+    """
     if not os.environ.get("SESSION_DB_URI"):
         return
     if odoo.release.version_info[0] == 14:
@@ -191,7 +199,10 @@ def _load_session_db() -> None:
     try:
         importlib.import_module("odoo.addons.session_db")
     except ImportError:
-        _logger.critical("module session_db did not load: sessions would not be shared between pods. Is it in the image?", exc_info=True)
+        _logger.critical(
+            "module session_db did not load: sessions would not be shared between pods. Is it in the image?",
+            exc_info=True,
+        )
         os._exit(78)
 
 

@@ -18,20 +18,11 @@ FILES = {"main.conf": "listen 80;\n# @RELEASE@\n", "sub/more.conf": "x\n"}
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Any:
-    """Run the module on ``tmp_path/tree`` and return its answer; ``failed`` tells how it went."""
+def run(module: Any, tmp_path: Path) -> Any:
+    """Run config_tree on ``tmp_path/tree``."""
 
     def call(**arguments: Any) -> dict[str, Any]:
-        check, diff = arguments.pop("check", False), arguments.pop("diff", False)
-        given = {"path": str(tmp_path / "tree"), "_ansible_check_mode": check, "_ansible_diff": diff, **arguments}
-        done = subprocess.run(
-            [sys.executable, str(MODULE)],
-            input=json.dumps({"ANSIBLE_MODULE_ARGS": given}),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        answer: dict[str, Any] = json.loads(done.stdout)
+        answer: dict[str, Any] = module("config_tree", path=str(tmp_path / "tree"), **arguments)
         return answer
 
     return call

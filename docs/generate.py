@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes docs/reference/ from the roles' argument specs and the plugins' DOCUMENTATION.
+
+Pages are Markdown, so that a code host shows them and a diff can be read; antsibull-docs makes reStructuredText for a
+site of its own. Its parser reads the markup of descriptions here, its linter checks the same sources in test.sh.
+
+Usage: docs/generate.py [--check]      --check writes nothing and fails where a page is out of date
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from antsibull_docs_parser import dom
+from antsibull_docs_parser.md import MDFormatter, to_md
+from antsibull_docs_parser.parser import Context, parse
+
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+COLLECTION = "odoo_deploy.stack"
+KINDS = {"modules": "module", "inventory": "inventory plugin", "filter": "filter", "lookup": "lookup", "test": "test"}
+NOTE = "<!-- Made by docs/generate.py from what the code says of itself. Change it there. -->"
+
+
+class Words(MDFormatter):
+    """Markdown of its own kind: back-ticks rather than HTML, as little escaped as a table needs."""
+
+    def format_text(self, part: dom.TextPart) -> str:
+        return part.text.replace("*", r"\*").replace("<", "&lt;").replace("_", r"\_")
+
+    def format_code(self, part: dom.CodePart) -> str:
+        return code(part.text)
+
+    def format_option_value(self, part: dom.OptionValuePart) -> str:
+        return code(part.value)
+
+    def format_env_variable(self, part: dom.EnvVariablePart) -> str:
+        return code(part.name)
+
+    @staticmethod
+    def _format_option_like(part: dom.OptionNamePart | dom.ReturnValuePart, url: str | None) -> str:
+        return code(part.name if part.value is None else f"{part.name}={part.value}")
+
+
+def code(text: str) -> str:
+    """`text` as inline code, also where it holds back-ticks."""
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
+
+
+def words(text: str | list[str] | None) -> list[str]:
+    """Paragraphs of a description, its Ansible markup turned into Markdown."""
+    paragraphs = [text] if isinstance(text, str) else text or []
+    return [to_md([parsed], formatter=Words()) for parsed in parse(paragraphs, Context(), errors="exception")]
+
+
+def cell(paragraphs: list[str]) -> str:
+    """Paragraphs in one cell of a table."""
+    return "<br>".join(" ".join(paragraph.split()) for paragraph in paragraphs).replace("|", r"\|")
+
+
+def kind(option: Mapping[str, Any]) -> str:
+    """An option's type: `list of str`."""
+    elements = option.get("elements")
+    return option.get("type", "str") + (f" of {elements}" if elements else "")
+
+
+def default(option: Mapping[str, Any]) -> str:
+    """What an option is when nobody sets it; expressions without their line breaks."""
+    if option.get("required"):
+        return "required"
+    value = option.get("default")
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return code(" ".join(text.split())) if text else '`""`'
+
+
+def rows(options: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """A row an option, in the order of the source; what is in a dictionary follows it as NAME.KEY."""
+    for name, option in options.items():
+        said = words(option.get("description"))
+        if choices := option.get("choices"):
+            names = choices if isinstance(choices, list) else list(choices)
+            said.append("One of " + ", ".join(code(str(choice)) for choice in names) + ".")
+        said += [f"Environment: {code(entry['name'])}." for entry in option.get("env", [])]
+        yield f"| {code(prefix + name)} | {kind(option)} | {cell([default(option)])} | {cell(said)} |"
+        yield from rows(option.get("suboptions") or option.get("options") or {}, f"{prefix}{name}.")
+
+
+def table(options: Mapping[str, Any], heading: str) -> str:
+    return "\n".join([f"| {heading} | Type | Default | Meaning |", "| --- | --- | --- | --- |", *rows(options)])
+
+
+def returned(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        said = [*words(value.get("description")), *(f"Returned: {value['returned']}." for _ in [0] if "returned" in value)]
+        yield f"| {code(prefix + name)} | {kind(value)} | {cell(said)} |"
+        yield from returned(value.get("contains") or {}, f"{prefix}{name}.")
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of the reference: name is its file's stem."""
+
+    name: str
+    kind: str
+    summary: str
+    text: str
+
+
+def role_page(folder: Path) -> Page:
+    """The page of a role: what it does, on what, its entry points and variables."""
+    entries = yaml.safe_load((folder / "meta" / "argument_specs.yml").read_text())["argument_specs"]
+    defaults = yaml.safe_load((folder / "defaults" / "main.yml").read_text()) or {}
+    info = yaml.safe_load((folder / "meta" / "main.yml").read_text())["galaxy_info"]
+    systems = ", ".join(f"{system['name']} {'/'.join(system['versions'])}" for system in info["platforms"])
+    parts = [NOTE, f"# Role {COLLECTION}.{folder.name}", f"{entries['main']['short_description']}."]
+    parts += [*words(entries["main"].get("description")), f"Runs on {systems}."]
+    for name, entry in entries.items():
+        if name != "main":
+            parts += [f"## tasks_from: {name}", f"{entry['short_description']}.", *words(entry.get("description"))]
+        # A computed default is no valid default of a specification that has another type than a string.
+        options = {
+            variable: {"default": defaults.get(variable), **option} for variable, option in entry.get("options", {}).items()
+        }
+        if options:
+            parts.append(table(options, "Variable"))
+    return Page(folder.name, "role", entries["main"]["short_description"], "\n\n".join(parts) + "\n")
+
+
+def constants(file: Path) -> dict[str, str]:
+    """The string constants of a Python file, by name."""
+    return {
+        target.id: node.value.value
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def plugin_page(file: Path) -> Page:
+    """The page of a module or plugin, from its DOCUMENTATION, EXAMPLES and RETURN."""
+    said = constants(file)
+    document = yaml.safe_load(said["DOCUMENTATION"])
+    what = KINDS[file.parent.name]
+    parts = [NOTE, f"# {what[0].upper()}{what[1:]} {COLLECTION}.{file.stem}", f"{document['short_description']}."]
+    parts.append("\n".join(f"- {paragraph}" for paragraph in words(document["description"])))
+    if needs := words(document.get("requirements")):
+        parts += ["## Requirements", "\n".join(f"- {need}" for need in needs)]
+    options = document.get("options", {})
+    if what == "filter":
+        options = {("" if name == "_input" else "") + name: option for name, option in options.items()}
+    parts += ["## Options", table(options, "Option")] if options else []
+    fragments = document.get("extends_documentation_fragment", [])
+    if fragments := [fragments] if isinstance(fragments, str) else fragments:
+        parts.append("Further options: " + ", ".join(code(name) for name in fragments) + f" (`ansible-doc -t {file.parent.name} {COLLECTION}.{file.stem}`).")
+    if attributes := document.get("attributes"):
+        lines = [f"- {code(name)}: {value['support']}. {' '.join(words(value.get('description')))}".rstrip() for name, value in attributes.items()]
+        parts += ["## Attributes", "\n".join(lines)]
+    if notes := words(document.get("notes")):
+        parts += ["## Notes", "\n".join(f"- {note}" for note in notes)]
+    if examples := said.get("EXAMPLES", "").strip("\n"):
+        parts += ["## Examples", f"```yaml\n{examples}\n```"]
+    if values := yaml.safe_load(said.get("RETURN", "")):
+        parts += ["## Return values", "\n".join(["| Value | Type | Meaning |", "| --- | --- | --- |", *returned(values)])]
+    return Page(file.stem, what, document["short_description"], "\n\n".join(parts) + "\n")
+
+
+def pages(root: Path = ROOT) -> dict[str, str]:
+    """{file name: text} of the whole reference."""
+    found = [role_page(folder) for folder in sorted((root / "roles").iterdir()) if folder.is_dir()]
+    for folder in KINDS:
+        files = sorted((root / "plugins" / folder).glob("*.py"))
+        found += [plugin_page(file) for file in files if "DOCUMENTATION" in constants(file)]
+    index = [NOTE, "# Reference", "Each page is also shown by `ansible-doc -t TYPE NAME`.", "| | | |\n| --- | --- | --- |"]
+    index[-1] += "".join(f"\n| [{page.name}]({page.name}.md) | {page.kind} | {page.summary} |" for page in found)
+    return {"README.md": "\n\n".join(index) + "\n"} | {f"{page.name}.md": page.text for page in found}
+
+
+def stale(folder: Path = REFERENCE) -> list[str]:
+    """Names of pages that are missing, left over or differ from what the code says."""
+    wanted = pages()
+    there = {file.name: file.read_text() for file in folder.glob("*")}
+    return sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a page is out of date")
+    arguments = parser.parse_args()
+    names = stale()
+    if arguments.check:
+        if names:
+            print(f"docs/reference is out of date: {', '.join(names)}. Run docs/generate.py.", file=sys.stderr)
+        return bool(names)
+    REFERENCE.mkdir(exist_ok=True)
+    wanted = pages()
+    for name in names:
+        if name in wanted:
+            (REFERENCE / name).write_text(wanted[name])
+        else:
+            (REFERENCE / name).unlink()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

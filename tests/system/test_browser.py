@@ -1,0 +1,52 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person does, in a real browser."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+from support.deployment import Deployment
+
+# Nothing but the pages themselves is asked for.
+QUIET = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
+        yield browser.new_page()
+        browser.close()
+
+
+def log_in(page: Page, address: str, password: str) -> None:
+    page.goto(f"http://{address}/web/login")
+    page.fill("#login", "admin")
+    page.fill("#password", password)
+    page.click("button[type=submit]")
+    page.wait_for_selector(".o_main_navbar", timeout=60_000)
+
+
+def test_form_saved_through_one_proxy_is_read_through_the_other(page: Page, deployment: Deployment) -> None:
+    """The administrator's signature is edited in the form at nginx1 and read at nginx2."""
+    first, second = (machine.address for machine in deployment.machines("nginx"))
+    password = deployment.secret("odoo_admin_password")
+    name = f"Company {uuid4().hex[:8]}"
+    log_in(page, first, password)
+    page.goto(f"http://{first}/web#id=1&model=res.company&view_type=form")
+    page.wait_for_selector(".o_form_view", timeout=60_000)
+    page.click(".o_form_button_edit")
+    page.fill("input[name=name]", name)
+    page.click(".o_form_button_save")
+    page.wait_for_selector(".o_form_readonly", timeout=60_000)
+    log_in(page, second, password)
+    page.goto(f"http://{second}/web#id=1&model=res.company&view_type=form")
+    page.wait_for_selector(f"text={name}", timeout=60_000)

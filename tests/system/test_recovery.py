@@ -1,0 +1,68 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What happens to a deployment behind our back, and the run that mends it."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from subprocess import DEVNULL
+
+import requests
+from conftest import ROOT, Run
+from support.deployment import Deployment, eventually
+
+
+def docker(*arguments: str) -> str:
+    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_stopped_machine_is_left_out_of_the_inventory(run: Run, deployment: Deployment) -> None:
+    """With pg2 stopped the inventory holds three machines and says one word about the fourth."""
+    container = f"{deployment.name}-pg2"
+    docker("stop", container)
+    try:
+        graph = run("ansible-inventory", "--graph").stdout
+        assert "|--nginx1" in graph
+        assert "|--pg1" in graph
+        assert "|--pg2" not in graph
+        assert graph.count("[WARNING]") == 1
+        assert "pg2" in graph.split("[WARNING]")[1]
+    finally:
+        docker("start", container)
+
+
+def test_deleted_machine_is_made_again(run: Run, deployment: Deployment, deploys: Callable[[], str]) -> None:
+    """A proxy whose container was deleted comes back with the next run, and works."""
+    docker("rm", "-f", f"{deployment.name}-nginx2")
+    deploys()
+    assert "nginx2" in {machine.name for machine in Deployment().machines("nginx")}
+
+
+def test_second_run_is_told_who_holds_the_lock(run: Run) -> None:
+    """Of two runs at once the second stops, names the first and changes nothing."""
+    first = subprocess.Popen(
+        ["./run.py", "--yes"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+    )
+    try:
+        time.sleep(3)
+        second = run("./run.py", "--yes")
+        assert second.returncode == 5
+        assert str(first.pid) in second.stdout
+    finally:
+        assert first.wait(timeout=600) == 0
+
+
+def test_node_comes_back_after_a_restart(deployment: Deployment) -> None:
+    """The node's container is restarted: Odoo answers through both proxies within 90 seconds."""
+    proxies = [machine.address for machine in deployment.machines("nginx")]
+    docker("restart", "--time", "5", f"{deployment.name}-minikube")
+
+    def check() -> None:
+        for address in proxies:
+            assert requests.get(f"http://{address}/web/login", timeout=5).status_code == 200
+
+    began = time.monotonic()
+    eventually(check, seconds=90)
+    assert time.monotonic() - began <= 90
