@@ -41,7 +41,6 @@ say() { printf 'install_dep: %s\n' "$*"; }
 fail() { printf 'install_dep: %s\n' "$*" >&2; exit 1; }
 have() { command -v "$1" > /dev/null 2>&1; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@" 2> /dev/null || sudo "$@"; fi; }
-hash_of() { sha256sum "$@" | sha256sum | cut -c1-64; }
 
 # --- what is missing ---------------------------------------------------------------------------------------------
 
@@ -56,6 +55,7 @@ packages() {
   have ssh || echo openssh-client
   have ip || echo iproute2
   have iptables || echo iptables
+  have sysctl || echo procps
   have curl || echo curl
   [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
   "$(python)" -c 'import ensurepip, venv' 2> /dev/null || echo python3-venv
@@ -82,13 +82,14 @@ python() {
   echo /usr/bin/python3
 }
 
-requirements() { if $tests; then echo requirements-test.txt; else echo requirements.txt; fi; }
 # The name of the environment's build: what goes into it, and with which Python.
 venv_key() { { cat requirements*.txt; "$(python)" --version; } | sha256sum | cut -c1-16; }
 venv_ready() {
-  [ "$(cat "$venv/.stamp" 2> /dev/null)" = "$(sha256sum < requirements.txt | cut -c1-64)" ] &&
-    { ! $tests || [ -e "$venv/.stamp-tests" ]; } && "$venv/bin/python" -c '' 2> /dev/null
+  stamped .stamp requirements.txt && { ! $tests || stamped .stamp-tests requirements-test.txt; } &&
+    "$venv/bin/python" -c '' 2> /dev/null
 }
+stamped() { [ "$(cat "$venv/$1" 2> /dev/null)" = "$(stamp_of "$2")" ]; }
+stamp_of() { sha256sum < "$1" | cut -c1-64; }
 
 go_wanted() { sed -n 's/^go \([0-9.]*\)$/\1/p' images/node/kube/go.mod; }
 go_ready() {
@@ -100,8 +101,19 @@ go_ready() {
 collection_ready() { [ "$(readlink -f "$deploy_dir/collections/ansible_collections/odoo_deploy/stack" 2> /dev/null)" = "$PWD" ]; }
 engine_ready() { docker info > /dev/null 2>&1; }
 
+# Every machine's systemd and every kubelet watches files; the kernel's default of 128 watchers is soon used up.
+readonly watchers=1024
+watchers_ready() { [ "$(sysctl -n fs.inotify.max_user_instances)" -ge "$watchers" ]; }
+raise_watchers() {
+  watchers_ready && return
+  say "raising fs.inotify.max_user_instances to $watchers"
+  echo "fs.inotify.max_user_instances = $watchers" | as_root tee /etc/sysctl.d/60-odoo-deploy.conf > /dev/null
+  as_root sysctl -q fs.inotify.max_user_instances="$watchers"
+}
+
 missing() {
   packages | sort -u | sed 's/^/package /'
+  watchers_ready || echo "room for file watchers (fs.inotify.max_user_instances)"
   engine_ready || echo "a docker engine that answers"
   venv_ready || echo "Python environment $venv"
   go_ready || echo "Go $(go_wanted) or newer"
@@ -188,12 +200,12 @@ install_venv() {
     say "installing Python packages (requirements.txt)"
     "$(python)" -m venv --clear "$build"
     "$build/bin/pip" install --quiet --disable-pip-version-check -r requirements.txt
-    sha256sum < requirements.txt | cut -c1-64 > "$build/.stamp"
+    stamp_of requirements.txt > "$build/.stamp"
   fi
   if $tests && [ ! -e "$build/.stamp-tests" ]; then
     say "installing the tests' Python packages (requirements-test.txt)"
     "$build/bin/pip" install --quiet --disable-pip-version-check -r requirements-test.txt
-    touch "$build/.stamp-tests"
+    stamp_of requirements-test.txt > "$build/.stamp-tests"
   fi
   [ ! -d "$venv" ] || [ -L "$venv" ] || rm -rf "$venv"
   ln -sfn "$build" "$venv"
@@ -239,6 +251,7 @@ fi
 
 require_known_system
 install_packages
+raise_watchers
 start_engine
 install_venv
 install_go

@@ -26,19 +26,26 @@ for name in filter(None, listed.stdout.split("\0")):
 PYTHON
 
 # ansible-test gives pip no environment: what a person set there goes where pip also looks.
-env | sed -n 's/^PIP_\([A-Z_]*\)=\(.*\)$/\L\1\E = \2/p' | sed '1i [global]' | tr _ - > "$home/.config/pip/pip.conf"
+python - > "$home/.config/pip/pip.conf" <<'PYTHON'
+import os
+
+print("[global]")
+for name, value in os.environ.items():
+    if name.startswith("PIP_"):
+        print(name[4:].lower().replace("_", "-"), "=", value)
+PYTHON
 # What ansible-test would download to have pip in its environments; Python brings it.
 version=$(python -c 'from ansible_test._internal.python_requirements import PipBootstrap, collect_bootstrap
 from ansible_test._internal.host_configs import NativePythonConfig
 import sys
 print(collect_bootstrap(NativePythonConfig(version="%d.%d" % sys.version_info[:2], path=sys.executable))[0].pip_version.replace(".", "_"))')
 cat > "$home/.ansible/test/cache/get_pip_$version.py" <<'PYTHON'
-import ensurepip
 import runpy
+import subprocess
 import sys
 
 wanted = [word for word in sys.argv[1:] if word not in ("--no-setuptools", "--no-wheel")]
-ensurepip.bootstrap()
+subprocess.run([sys.executable, "-m", "ensurepip"], check=True)  # in this process it would turn pip.conf off
 sys.argv[1:] = ["install", "--upgrade", *wanted]
 runpy.run_module("pip", run_name="__main__", alter_sys=True)
 PYTHON
@@ -46,4 +53,4 @@ PYTHON
 cd "$collection"
 git init --quiet .
 git add --all
-HOME=$home exec ansible-test sanity --local --python "$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')" --requirements --color no "$@"
+HOME=$home ansible-test sanity --local --python "$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')" --requirements --color no "$@"

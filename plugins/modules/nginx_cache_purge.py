@@ -60,7 +60,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-# nginx writes its binary header, then "\nKEY: …\n"; the key is within the first kilobytes, before the answer's own headers.
+# nginx writes its binary header, then "\nKEY: …\n", before the answer's own headers.
 KEY = re.compile(rb"\nKEY: ([^\n]*)\n")
 HEAD = 8192
 NAME = re.compile(r"[0-9a-f]{32}")

@@ -81,8 +81,8 @@ def parse_virtualbox(text: str) -> dict[str, Guest]:
     for line in text.splitlines():
         keyword, colon, value = line.partition(":")
         value = value.strip()
-        # Shared folders have a "Name:" line of their own, with the value in quotes.
-        if keyword == "Name" and colon and not value.startswith("'"):
+        # Shared folders have a "Name:" too, after all that is read here; without a UUID it makes no machine.
+        if keyword == "Name" and colon:
             finish()
             name, identifier, state, ssh = value, "", "", None
         elif keyword == "UUID" and not identifier and _UUID.fullmatch(value):

@@ -29,6 +29,7 @@ import yaml
 from .files import StateError, mapping, members, printable, read_bytes, usable_name
 from .httpget import HttpError, get_json
 from .minikube import Node
+from .nodes import check_depth
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NODES = "/api/v1/nodes"
@@ -62,7 +63,9 @@ def context(path: Path, name: str = "") -> Context:
     Raises StateError; FileNotFoundError where there is none.
     """
     try:
-        document = yaml.load(read_bytes(path, _MAX_BYTES), Loader=_LOADER)
+        data = read_bytes(path, _MAX_BYTES)
+        check_depth(data)
+        document = yaml.load(data, Loader=_LOADER)
     except (yaml.YAMLError, ValueError, RecursionError):
         raise StateError(f"{printable(path)} is not valid YAML") from None
     if not isinstance(document, dict):
@@ -190,6 +193,8 @@ def _token(chosen: Context) -> str:
 def _tls(chosen: Context) -> ssl.SSLContext:
     authority = _material(chosen, chosen.cluster, "certificate-authority")
     tls = ssl.create_default_context(cadata=authority.decode("ascii") if authority else None)
+    # Python 3.13 made RFC 5280's strict reading the default; authorities that kubectl accepts do not all pass it.
+    tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if chosen.cluster.get("insecure-skip-tls-verify"):
         tls.check_hostname = False
         tls.verify_mode = ssl.CERT_NONE

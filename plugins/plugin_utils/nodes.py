@@ -40,6 +40,9 @@ _RESERVED_GROUPS = ("all", "ungrouped", "kubernetes")
 _RESERVED_NAMES = (*_RESERVED_GROUPS, "localhost", "machines")
 _MAX_BYTES = 4 * 1024 * 1024
 _MIN_MEMORY = 128
+_MAX_DEPTH = 100
+# Signs that open a level of YAML in a byte or two; any other way takes as many bytes more as the level is deep.
+_OPENERS = (b"[", b"{", b"- ", b"? ")
 
 
 class NodesError(ValueError):
@@ -132,10 +135,25 @@ def load(path: Path) -> Deployment:
 def parse(data: bytes | str, path: Path) -> Deployment:
     """Validate the text of a nodes file; ``path`` is for messages only. Raises NodesError for the first thing wrong."""
     try:
+        check_depth(data.encode() if isinstance(data, str) else data)
         document = yaml.load(data, Loader=_Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise NodesError(path, "", f"is not valid YAML ({_yaml_problem(error)})", "Correct that line.") from error
     return _Parser(path).deployment(document)
+
+
+def check_depth(data: bytes) -> None:
+    """Raise ValueError for YAML that is nested so deep that the C loader, which recurses, would end the process."""
+    if sum(data.count(sign) for sign in _OPENERS) < 5000:
+        return
+    depth = 0
+    for event in yaml.parse(data, Loader=_BaseLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _MAX_DEPTH:
+                raise ValueError(f"it is nested deeper than {_MAX_DEPTH} levels")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _yaml_problem(error: Exception) -> str:

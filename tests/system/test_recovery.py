@@ -42,9 +42,7 @@ def test_deleted_machine_is_made_again(run: Run, deployment: Deployment, deploys
 
 def test_second_run_is_told_who_holds_the_lock(run: Run) -> None:
     """Of two runs at once the second stops, names the first and changes nothing."""
-    first = subprocess.Popen(
-        ["./run.py", "--yes"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
-    )
+    first = subprocess.Popen(["./run.py", "--yes"], cwd=ROOT, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL)
     try:
         time.sleep(3)
         second = run("./run.py", "--yes")

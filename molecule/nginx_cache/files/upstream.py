@@ -37,6 +37,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server_version = "Hostile"
+    disable_nagle_algorithm = True  # head and body are two writes; the second must not wait for an ACK
 
     def handle_any(self) -> None:
         """Answer one request of whatever method."""

@@ -11,7 +11,7 @@ import time
 import pytest
 from conftest import Edge
 
-testinfra_hosts = ["nginx"]
+testinfra_hosts = ["plain"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import time
 
 from conftest import Edge
 
-testinfra_hosts = ["nginx"]
+testinfra_hosts = ["plain"]
 
 
 def test_reload_drops_no_request(edge: Edge) -> None:

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from conftest import Edge
 
-testinfra_hosts = ["nginx"]
+testinfra_hosts = ["plain"]
 
 
 def inner(host: Any, path: str) -> str:
@@ -87,3 +88,29 @@ def test_status_page_is_only_on_loopback(host: Any, edge: Edge) -> None:
     """stub_status answers on loopback and not through the proxy."""
     assert "Active connections" in inner(host, "/stub_status")
     assert b"Active connections" not in edge.ask("/stub_status").body
+
+
+def test_metrics_follow_the_log(host: Any, edge: Edge) -> None:
+    """Answers are counted by zone, cache status and code; both histograms have a series."""
+
+    def count(text: str, zone: str, cache: str, code: int) -> int:
+        name = f'odoo_edge_requests_total{{cache="{cache}",code="{code}",prog="odoo.mtail",zone="{zone}"}} '
+        return sum(int(line.removeprefix(name)) for line in text.splitlines() if line.startswith(name))
+
+    def scrape() -> str:
+        time.sleep(2)
+        return edge.ask("/metrics", port=3903).body.decode()
+
+    path, before = edge.file(), scrape()
+    for asked in (path, path, "/web/login", "/web/database/manager"):
+        edge.ask(asked)
+    after = scrape()
+    for zone, cache, code in (
+        ("static", "MISS", 200),
+        ("static", "HIT", 200),
+        ("pages", "BYPASS", 200),
+        ("pages", "BYPASS", 403),
+    ):
+        assert count(after, zone, cache, code) - count(before, zone, cache, code) == 1, (zone, cache, code)
+    assert 'odoo_edge_upstream_seconds_count{prog="odoo.mtail",zone="pages"}' in after
+    assert 'odoo_edge_request_seconds_count{cache="HIT",prog="odoo.mtail",zone="static"}' in after

@@ -130,6 +130,14 @@ def test_an_engine_that_hangs_is_given_up(engine: Any) -> None:
     assert time.monotonic() - began < 2
 
 
+def test_an_engine_that_dribbles_is_given_up(engine: Any) -> None:
+    engine.dribble = 0.1
+    began = time.monotonic()
+    with pytest.raises(reader.EngineError, match=r"no whole answer within 0\.5 s|timed out"):
+        reader.containers(engine.url, 0.5, {})
+    assert time.monotonic() - began < 3
+
+
 def test_entries_of_another_shape_harm_no_other(engine: Any) -> None:
     engine.containers = [
         None,

@@ -158,6 +158,7 @@ def test_without_the_client_library_it_is_named(api: Any, tmp_path: Path, monkey
     [
         ("{", "is not valid YAML"),
         ("[]", "is not a kubeconfig"),
+        ("[" * 100_000, "is not valid YAML"),
         ("{}", "has no current-context: set kubernetes_context"),
         ("{current-context: a}", "has no context named a"),
         ("{current-context: a, contexts: [{name: a, context: {cluster: c}}]}", "has no cluster named c"),

@@ -151,6 +151,26 @@ def test_broken_yaml_names_the_line() -> None:
         nodes.parse("deployment: odoo\nmachines: [}", PATH)
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000 + "]" * 100_000, "- " * 100_000 + "x", "{a: " * 100_000])
+def test_nesting_that_would_end_the_process_is_an_error(text: str) -> None:
+    with pytest.raises(nodes.NodesError, match="it is nested deeper than 100 levels"):
+        nodes.parse(text, PATH)
+
+
+def test_many_machines_are_not_deep() -> None:
+    machines = {
+        f"vm{number}": {"address": f"10.1.{number // 200}.{number % 200 + 2}", "groups": [], "memory": 128, "cpus": 1}
+        for number in range(3000)
+    }
+    text = f"{{deployment: d, network: 10.1.0.0/16, suite: trixie, machines: {machines!r}}}"
+    assert len(nodes.parse(text, PATH).machines) == 3000
+
+
+def test_a_date_that_is_none_is_an_error() -> None:
+    with pytest.raises(nodes.NodesError, match=r"is not valid YAML \(month must be in 1\.\.12\)"):
+        nodes.parse("deployment: 2001-99-99", PATH)
+
+
 def test_python_objects_are_not_made(tmp_path: Path) -> None:
     target = tmp_path / "made"
     with pytest.raises(nodes.NodesError, match="is not valid YAML"):

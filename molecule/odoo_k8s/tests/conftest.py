@@ -1,0 +1,150 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The scenario's cluster, its Odoo pods one by one, and the playbook as a person would run it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import kubernetes
+import pytest
+from kubernetes.stream import portforward, stream
+
+PROJECT = Path(__file__).resolve().parents[3]
+NAMESPACE = "odoo"
+WEB = "app.kubernetes.io/name=odoo,app.kubernetes.io/component=web"
+
+
+def eventually(check: Callable[[], bool], seconds: float, what: str) -> float:
+    """Ask ``check`` until it is true; return the seconds that took, fail the test after ``seconds``."""
+    started = time.monotonic()
+    while not check():
+        assert time.monotonic() - started < seconds, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.5)
+    return time.monotonic() - started
+
+
+@dataclass
+class Pod:
+    """One web pod, asked by its own address through the API server's port forwarding: no Service chooses for us."""
+
+    api: Any = field(repr=False)
+    name: str = ""
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, port: int = 8069, **headers: str
+    ) -> tuple[int, Any, bytes]:
+        """Return status, headers and body of one request."""
+        forward = portforward(self.api.connect_get_namespaced_pod_portforward, self.name, NAMESPACE, ports=str(port))
+        connection = http.client.HTTPConnection("127.0.0.1", timeout=60)
+        connection.sock = forward.socket(port)
+        connection.sock.setblocking(True)
+        try:
+            connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            forward.close()
+
+    def rpc(self, path: str, params: dict[str, Any], session: str = "", port: int = 8069) -> dict[str, Any]:
+        """Return Odoo's JSON-RPC answer; ``session`` is the cookie to send, a new one comes back as ``session``."""
+        _, headers, body = self.request(
+            "POST",
+            path,
+            json.dumps({"jsonrpc": "2.0", "params": params}).encode(),
+            port,
+            Content_Type="application/json",
+            Cookie=session,
+        )
+        answer: dict[str, Any] = json.loads(body)
+        answer["session"] = (headers.get("Set-Cookie") or session).split(";")[0]
+        return answer
+
+    def call(self, session: str, model: str, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Return what a model's method returns; fail on Odoo's error."""
+        answer = self.rpc(
+            "/web/dataset/call_kw", {"model": model, "method": method, "args": list(args), "kwargs": kwargs}, session
+        )
+        assert "error" not in answer, answer["error"]["data"]["message"]
+        return answer["result"]
+
+    def run(self, *command: str) -> str:
+        """Return the output of a command in the pod's container."""
+        return stream(
+            self.api.connect_get_namespaced_pod_exec,
+            self.name,
+            NAMESPACE,
+            command=list(command),
+            stdout=True,
+            stderr=True,
+            stdin=False,
+            tty=False,
+        )
+
+    def ready(self) -> bool:
+        """Whether the Service sends it requests."""
+        conditions = self.api.read_namespaced_pod(self.name, NAMESPACE).status.conditions or []
+        return any(c.type == "Ready" and c.status == "True" for c in conditions)
+
+    def restarts(self) -> int:
+        """How often its container was started again."""
+        return int(self.api.read_namespaced_pod(self.name, NAMESPACE).status.container_statuses[0].restart_count)
+
+
+@dataclass
+class Deployment:
+    """What the scenario deployed."""
+
+    folder: Path
+    core: Any = field(repr=False)
+    apps: Any = field(repr=False)
+    batch: Any = field(repr=False)
+
+    def pods(self) -> list[Pod]:
+        """The web pods that stay, oldest first."""
+        found = self.core.list_namespaced_pod(NAMESPACE, label_selector=WEB).items
+        alive = sorted(
+            (p for p in found if not p.metadata.deletion_timestamp), key=lambda p: p.metadata.creation_timestamp
+        )
+        return [Pod(self.core, p.metadata.name) for p in alive]
+
+    def secret(self, name: str) -> str:
+        """One of the deployment's generated secrets."""
+        return (self.folder / "secrets" / name).read_text().strip()
+
+    def login(self, pod: Pod) -> str:
+        """The session cookie of the administrator, logged in through ``pod``."""
+        answer = pod.rpc(
+            "/web/session/authenticate",
+            {"db": "odoo", "login": "admin", "password": self.secret("odoo_admin_password")},
+        )
+        assert answer.get("result", {}).get("uid") == 2, answer.get("error")
+        return str(answer["session"])
+
+    def play(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run playbooks/odoo.yml as a person would."""
+        return subprocess.run(
+            ["ansible-playbook", "playbooks/odoo.yml", *arguments],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=900,
+            env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        )
+
+
+@pytest.fixture(scope="session")
+def deployment() -> Deployment:
+    """The scenario's deployment; molecule's configuration names its folder."""
+    folder = Path(os.environ["ODOO_DEPLOY_DIR"])
+    kubernetes.config.load_kube_config(str(folder / "kubeconfig"))
+    client = kubernetes.client
+    return Deployment(folder, client.CoreV1Api(), client.AppsV1Api(), client.BatchV1Api())

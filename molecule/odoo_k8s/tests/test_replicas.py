@@ -1,0 +1,108 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Three pods, one Odoo: each test starts on one pod and looks on the others."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import threading
+import time
+
+from conftest import Deployment, eventually
+
+SIGNAL_ALL = """
+import os, sys
+for name in os.listdir("/proc"):
+    if name.isdigit() and int(name) != os.getpid():
+        os.kill(int(name), int(sys.argv[1]))
+"""
+
+
+def test_a_session_is_good_on_every_pod_until_it_ends_on_one(deployment: Deployment) -> None:
+    """Log in on A, work on B and C, log out on C, dead on A."""
+    a, b, c = deployment.pods()
+    session = deployment.login(a)
+    for pod in (b, c):
+        assert pod.call(session, "res.users", "read", [2], ["login"])[0]["login"] == "admin"
+    c.rpc("/web/session/destroy", {}, session)
+    answer = a.rpc(
+        "/web/dataset/call_kw", {"model": "res.users", "method": "search", "args": [[]], "kwargs": {}}, session
+    )
+    assert answer["error"]["code"] == 100, "the session should be over"
+
+
+def test_an_attachment_is_the_same_bytes_on_every_pod(deployment: Deployment) -> None:
+    """Upload on A, download from B and C."""
+    a, *others = deployment.pods()
+    session, content = deployment.login(a), os.urandom(300_000)
+    number = a.call(
+        session, "ir.attachment", "create", {"name": "proof.bin", "datas": base64.b64encode(content).decode()}
+    )
+    for pod in others:
+        status, _, body = pod.request("GET", f"/web/content/{number}", Cookie=session)
+        assert (status, body) == (200, content)
+
+
+def test_all_pods_name_the_same_assets(deployment: Deployment) -> None:
+    """The login page links the same hashed bundles, whoever renders it."""
+    links = {
+        tuple(sorted(re.findall(rb"/web/(?:content|assets)/[^\"']+", pod.request("GET", "/web/login")[2])))
+        for pod in deployment.pods()
+    }
+    assert len(links) == 1
+    assert links.pop()
+
+
+def test_a_message_on_the_bus_crosses_pods(deployment: Deployment) -> None:
+    """A client that waits on C hears within 2 s what was sent on A."""
+    a, _, c = deployment.pods()
+    session, channel, heard = deployment.login(a), f"proof-{time.time()}", []
+
+    def listen() -> None:
+        answer = c.rpc("/longpolling/poll", {"channels": [channel], "last": 0}, session, port=8072)
+        heard.append((time.monotonic(), answer["result"]))
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    time.sleep(3)
+    sent = time.monotonic()
+    a.call(session, "bus.bus", "sendone", channel, {"hello": "C"})
+    listener.join(timeout=30)
+    assert heard, "nothing was heard"
+    when, messages = heard[0]
+    assert messages[0]["message"] == {"hello": "C"}
+    assert when - sent < 2
+
+
+def test_a_hung_pod_leaves_the_rotation_and_comes_back(deployment: Deployment) -> None:
+    """All processes of one pod are stopped (SIGSTOP): not ready within 15 s, ready after SIGCONT, never restarted."""
+    pod = deployment.pods()[1]
+    before = pod.restarts()
+    pod.run("python3", "-c", SIGNAL_ALL, "19")
+    try:
+        assert eventually(lambda: not pod.ready(), 20, "the pod is out of rotation") <= 15.5
+    finally:
+        pod.run("python3", "-c", SIGNAL_ALL, "18")
+    eventually(pod.ready, 30, "the pod is back")
+    assert pod.restarts() == before
+
+
+def test_first_request_of_a_fresh_pod_is_warm(deployment: Deployment) -> None:
+    """Ready means warm: the first request takes at most twice the steady one (250 ms are always fine)."""
+    old = {pod.name for pod in deployment.pods()}
+    deployment.core.delete_namespaced_pod(deployment.pods()[0].name, "odoo")
+    eventually(
+        lambda: any(p.name not in old and p.ready() for p in deployment.pods()) and len(deployment.pods()) == 3,
+        120,
+        "a new pod is ready",
+    )
+    fresh = next(p for p in deployment.pods() if p.name not in old)
+    times = []
+    for _ in range(12):
+        started = time.monotonic()
+        assert fresh.request("GET", "/web/login")[0] == 200
+        times.append(time.monotonic() - started)
+    steady = sorted(times[4:])[len(times[4:]) // 2]
+    assert times[0] <= max(2 * steady, 0.25), f"first {times[0]:.3f} s, steady {steady:.3f} s"
