@@ -113,6 +113,7 @@ molecule_scenarios() {
 # A deployment of its own: another list of machines, another folder, the same commands.
 e2e() {
   export ODOO_DEPLOY_NODES=$PWD/tests/e2e/nodes.yml ODOO_DEPLOY_DIR=$PWD/.deploy/e2e VAGRANT_DOTFILE_PATH=$PWD/.deploy/e2e/vagrant
+  export ANSIBLE_CACHE_PLUGIN_CONNECTION=$PWD/.deploy/e2e/facts
   check "teardown of leftovers" ./teardown.sh --yes
   check "run.py from nothing" ./run.py --yes
   check "run.py again changes nothing" changes_nothing
@@ -120,7 +121,7 @@ e2e() {
   check_python "system" tests/system
   check "teardown" ./teardown.sh --yes
   check "nothing is left" leftovers
-  unset ODOO_DEPLOY_NODES ODOO_DEPLOY_DIR VAGRANT_DOTFILE_PATH
+  unset ODOO_DEPLOY_NODES ODOO_DEPLOY_DIR VAGRANT_DOTFILE_PATH ANSIBLE_CACHE_PLUGIN_CONNECTION
 }
 
 ! wanted lint || lint

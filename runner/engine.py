@@ -135,6 +135,7 @@ def environment() -> dict[str, str]:
     """What Ansible has to know to run from here."""
     return {
         "ANSIBLE_CONFIG": str(paths.ROOT / "ansible.cfg"),
+        "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(paths.DEPLOY / "facts"),
         "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback"),
         "ANSIBLE_CALLBACKS_ENABLED": "odoo_deploy_events",
         "ANSIBLE_NOCOLOR": "1",
