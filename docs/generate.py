@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: Odoo Deploy contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes docs/reference/ from the roles' argument specs and the plugins' DOCUMENTATION.
@@ -6,7 +5,7 @@
 Pages are Markdown, so that a code host shows them and a diff can be read; antsibull-docs makes reStructuredText for a
 site of its own. Its parser reads the markup of descriptions here, its linter checks the same sources in test.sh.
 
-Usage: docs/generate.py [--check]      --check writes nothing and fails where a page is out of date
+Usage: .deploy/venv/bin/python docs/generate.py [--check]     (--check: write nothing, fail where a page is out of date)
 """
 
 from __future__ import annotations
@@ -103,7 +102,9 @@ def table(options: Mapping[str, Any], heading: str) -> str:
 
 def returned(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for name, value in values.items():
-        said = [*words(value.get("description")), *(f"Returned: {value['returned']}." for _ in [0] if "returned" in value)]
+        said = words(value.get("description"))
+        if "returned" in value:
+            said.append(f"Returned: {value['returned']}.")
         yield f"| {code(prefix + name)} | {kind(value)} | {cell(said)} |"
         yield from returned(value.get("contains") or {}, f"{prefix}{name}.")
 
@@ -131,7 +132,8 @@ def role_page(folder: Path) -> Page:
             parts += [f"## tasks_from: {name}", f"{entry['short_description']}.", *words(entry.get("description"))]
         # A computed default is no valid default of a specification that has another type than a string.
         options = {
-            variable: {"default": defaults.get(variable), **option} for variable, option in entry.get("options", {}).items()
+            variable: {"default": defaults.get(variable), **option}
+            for variable, option in entry.get("options", {}).items()
         }
         if options:
             parts.append(table(options, "Variable"))
@@ -159,21 +161,29 @@ def plugin_page(file: Path) -> Page:
     if needs := words(document.get("requirements")):
         parts += ["## Requirements", "\n".join(f"- {need}" for need in needs)]
     options = document.get("options", {})
-    if what == "filter":
-        options = {("" if name == "_input" else "") + name: option for name, option in options.items()}
     parts += ["## Options", table(options, "Option")] if options else []
     fragments = document.get("extends_documentation_fragment", [])
     if fragments := [fragments] if isinstance(fragments, str) else fragments:
-        parts.append("Further options: " + ", ".join(code(name) for name in fragments) + f" (`ansible-doc -t {file.parent.name} {COLLECTION}.{file.stem}`).")
+        parts.append(
+            "Further options: "
+            + ", ".join(code(name) for name in fragments)
+            + f" (`ansible-doc -t {file.parent.name} {COLLECTION}.{file.stem}`)."
+        )
     if attributes := document.get("attributes"):
-        lines = [f"- {code(name)}: {value['support']}. {' '.join(words(value.get('description')))}".rstrip() for name, value in attributes.items()]
+        lines = [
+            f"- {code(name)}: {value['support']}. {' '.join(words(value.get('description')))}".rstrip()
+            for name, value in attributes.items()
+        ]
         parts += ["## Attributes", "\n".join(lines)]
     if notes := words(document.get("notes")):
         parts += ["## Notes", "\n".join(f"- {note}" for note in notes)]
     if examples := said.get("EXAMPLES", "").strip("\n"):
         parts += ["## Examples", f"```yaml\n{examples}\n```"]
     if values := yaml.safe_load(said.get("RETURN", "")):
-        parts += ["## Return values", "\n".join(["| Value | Type | Meaning |", "| --- | --- | --- |", *returned(values)])]
+        parts += [
+            "## Return values",
+            "\n".join(["| Value | Type | Meaning |", "| --- | --- | --- |", *returned(values)]),
+        ]
     return Page(file.stem, what, document["short_description"], "\n\n".join(parts) + "\n")
 
 
@@ -183,7 +193,12 @@ def pages(root: Path = ROOT) -> dict[str, str]:
     for folder in KINDS:
         files = sorted((root / "plugins" / folder).glob("*.py"))
         found += [plugin_page(file) for file in files if "DOCUMENTATION" in constants(file)]
-    index = [NOTE, "# Reference", "Each page is also shown by `ansible-doc -t TYPE NAME`.", "| | | |\n| --- | --- | --- |"]
+    index = [
+        NOTE,
+        "# Reference",
+        "Each page is also shown by `ansible-doc -t TYPE NAME`.",
+        "| | | |\n| --- | --- | --- |",
+    ]
     index[-1] += "".join(f"\n| [{page.name}]({page.name}.md) | {page.kind} | {page.summary} |" for page in found)
     return {"README.md": "\n\n".join(index) + "\n"} | {f"{page.name}.md": page.text for page in found}
 
@@ -196,13 +211,16 @@ def stale(folder: Path = REFERENCE) -> list[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a page is out of date")
     arguments = parser.parse_args()
     names = stale()
     if arguments.check:
         if names:
-            print(f"docs/reference is out of date: {', '.join(names)}. Run docs/generate.py.", file=sys.stderr)
+            print(
+                f"docs/reference is out of date: {', '.join(names)}. Run .deploy/venv/bin/python docs/generate.py.",
+                file=sys.stderr,
+            )
         return bool(names)
     REFERENCE.mkdir(exist_ok=True)
     wanted = pages()

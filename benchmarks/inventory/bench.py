@@ -1,9 +1,8 @@
-#!/usr/bin/env python3
 # Copyright: Odoo Deploy contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Time the inventory plugin against a static file, `vagrant ssh-config`, and an inventory script that parses it.
 
-    benchmarks/inventory/bench.py inventory/demo.vagrant_minikube.yml --runs 15
+    python benchmarks/inventory/bench.py inventory/demo.vagrant_minikube.yml --runs 15
 
 Needs a running deployment with ODOO_DEPLOY_NODES, VAGRANT_DOTFILE_PATH and so on as for ansible-inventory. Prints two
 Markdown tables: whole commands (runs interleaved, so that a busy machine is busy for all), and the plugin's own work in
@@ -80,7 +79,7 @@ def commands(source: Path, project: Path, runs: int) -> None:
         times: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
         for case in cases.values():
             case()
-        for _ in range(runs):
+        for _run in range(runs):
             for name, case in cases.items():
                 times[name].append(case())
     base = times[next(iter(cases))]
@@ -117,7 +116,7 @@ def own(source: Path, runs: int) -> None:
 
     def row(name: str, measured: Path) -> None:
         parse(measured)
-        times = [parse(measured) for _ in range(runs)]
+        times = [parse(measured) for _run in range(runs)]
         wall, processor = ([entry[index] for entry in times] for index in (0, 1))
         used, hosts = statistics.median(processor), times[0][2]
         print(

@@ -26,6 +26,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 import kubernetes
@@ -107,7 +108,9 @@ class Cluster:
 
     def __init__(self, kubeconfig: str, namespace: str) -> None:
         kubernetes.config.load_kube_config(kubeconfig)
-        self.apps, self.core, self.namespace = kubernetes.client.AppsV1Api(), kubernetes.client.CoreV1Api(), namespace
+        self.apps: Any = kubernetes.client.AppsV1Api()
+        self.core: Any = kubernetes.client.CoreV1Api()
+        self.namespace = namespace
 
     def restart(self, name: str) -> None:
         stamp = {"spec": {"template": {"metadata": {"annotations": {"odoo-deploy/restarted": str(time.time())}}}}}

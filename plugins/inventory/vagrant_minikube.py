@@ -167,7 +167,7 @@ options:
       - name: MINIKUBE_HOME
   minikube_profiles:
     description:
-      - minikube profiles whose nodes to list; V(['*'\]) for all, V([]) for none.
+      - minikube profiles whose nodes to list; V(*) stands for all, an empty list for none.
       - By default the profile with the name and the address of the nodes file's cluster; all profiles without a nodes
         file.
     type: list

@@ -102,6 +102,7 @@ class _Collector:
         self.notices: list[str] = []
         deployment = settings.deployment
         self.declared = deployment.addresses() if deployment else {}
+        self.declared_in = str(deployment.path) if deployment else ""
         self.groups = {machine.name: machine.groups for machine in deployment.machines} if deployment else {}
         self.network = ipaddress.IPv4Network(deployment.network) if deployment else None
         self._containers: dict[str, engine.Container] | engine.EngineError | None = None
@@ -289,8 +290,7 @@ class _Collector:
                 if own:
                     return own[1], f"docker network {own[0]}", ""
             elif source == "declared" and machine.name in self.declared:
-                assert self.settings.deployment is not None
-                return self.declared[machine.name], str(self.settings.deployment.path), ""
+                return self.declared[machine.name], self.declared_in, ""
             elif look.state == "running" and (source, machine.provider) in (
                 ("guestproperty", "virtualbox"),
                 ("lease", "libvirt"),

@@ -258,7 +258,8 @@ def _through_client(chosen: Context, timeout: float) -> Any:
         loader: Any = config.kube_config.KubeConfigLoader(config_dict=document, config_base_path=str(chosen.folder))
         loader.load_and_set(settings)
         with client.ApiClient(settings) as api:
-            return json.loads(client.CoreV1Api(api).list_node(_request_timeout=timeout, _preload_content=False).data)
+            answer: Any = client.CoreV1Api(api).list_node(_request_timeout=timeout, _preload_content=False)
+            return json.loads(answer.data)
     except client.ApiException as error:
         raise HttpError(f"HTTP {error.status} {error.reason}", error.status) from error
     except Exception as error:  # urllib3's errors and those of the credential plugin

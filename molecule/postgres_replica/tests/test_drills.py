@@ -139,7 +139,7 @@ def test_abandoned_slot_cannot_fill_the_disk(pair: Pair) -> None:
     pair.sql(primary, load)
     pair.sql(primary, "CHECKPOINT")
     assert pair.sql(primary, "SELECT wal_status FROM pg_replication_slots WHERE NOT active") == "lost"
-    assert int(pair.sql(primary, "SELECT sum(size) / 1048576 FROM pg_ls_waldir()")) < 250
+    assert int(pair.sql(primary, "SELECT (sum(size) / 1048576)::int FROM pg_ls_waldir()")) < 250
     pair.must("rejoin.yml")
     assert pair.sql(standby, "SELECT status FROM pg_stat_wal_receiver") == "streaming"
     assert pair.shell(standby, "ls -d /var/lib/postgresql/*/main*").splitlines()[1:] == ["/var/lib/postgresql/15/main"]

@@ -177,6 +177,14 @@ def finish(fresh: bool, keep: dict[str, str]) -> None:
         parameters.set_param(database.STATE, "ready")
 
 
+def settled(connection) -> bool:
+    """Whether the parameters that ``finish`` sets from the environment are as they should be."""
+    wanted = {"ir_attachment.location": os.environ.get("ODOO_ATTACHMENT_STORAGE", "db")}
+    if os.environ.get("ODOO_BASE_URL"):
+        wanted["web.base.url"] = os.environ["ODOO_BASE_URL"]
+    return all(parameter(connection, key) == value for key, value in wanted.items())
+
+
 def force_storage(env, storage: str) -> None:
     """Every attachment into the storage that is set, also those of fields, which Odoo's own search hides."""
     domain = [("store_fname", "!=", False)] if storage == "db" else [("db_datas", "!=", False)]
@@ -271,7 +279,7 @@ def main() -> None:
         failed = [name for name in modules if states.get(name) != "installed"]
         if failed:
             sys.exit("odoo-deploy: not installed after loading: {}".format(", ".join(failed)))
-    if missing or update or state != "ready":
+    if missing or update or state != "ready" or not settled(connection):
         finish(fresh, keep={name: known.get(name, "") for name in changed if name not in update and update != ["base"]})
     if due:
         say(

@@ -49,20 +49,31 @@ def user(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("user")
     install = ("collection", "install", "--offline", "--no-deps", "--collections-path", "collections", str(archive))
     run(folder, "ansible-galaxy", *install)
-    shutil.copytree(folder / "collections" / "ansible_collections" / "odoo_deploy" / "stack" / "inventory", folder / "inventory")
+    shutil.copytree(
+        folder / "collections" / "ansible_collections" / "odoo_deploy" / "stack" / "inventory", folder / "inventory"
+    )
     return folder
 
 
 def run(folder: Path, program: str, *arguments: str) -> str:
-    """Standard output of an Ansible program that must succeed, run in a folder that has nothing to do with this checkout."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "ODOO_DEPLOY_", "VAGRANT_"))}
+    """Standard output of an Ansible program that must succeed, run where nothing of this checkout is seen."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ANSIBLE_", "ODOO_DEPLOY_", "VAGRANT_"))
+    }
     environment = kept | {
         "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
         "ANSIBLE_HOME": str(folder / "home"),
         "ANSIBLE_LOCALHOST_WARNING": "false",
     }
     done = subprocess.run(
-        [str(BIN / program), *arguments], cwd=folder, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        [str(BIN / program), *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
     )
     assert done.returncode == 0, f"{program} {' '.join(arguments)}:\n{done.stdout}{done.stderr}"
     return done.stdout
@@ -74,14 +85,22 @@ def test_archive_holds_what_git_holds(archive: Path) -> None:
         packed = {member.name for member in tar.getmembers() if member.isfile()}
     outside = {name for name in tracked() if name.startswith(".ci/")} | {".gitignore", "galaxy.yml"}
     assert packed == (set(tracked()) - outside) | {"FILES.json", "MANIFEST.json"}
-    for needed in ("Vagrantfile", "inventory/nodes.yml", "images/vm/Dockerfile", "images/node/kube/go.sum", "docs/operations.md"):
+    for needed in (
+        "Vagrantfile",
+        "inventory/nodes.yml",
+        "images/vm/Dockerfile",
+        "images/node/kube/go.sum",
+        "docs/operations.md",
+    ):
         assert needed in packed, needed
 
 
 def test_every_playbook_is_found_by_its_full_name(user: Path) -> None:
     """Each playbook loads from the installed collection, with every role and module that it names."""
     source = "inventory/demo.vagrant_minikube.yml"
-    told = run(user, "ansible-playbook", "-i", source, "--syntax-check", *(f"{NAME}.{playbook}" for playbook in PLAYBOOKS))
+    told = run(
+        user, "ansible-playbook", "-i", source, "--syntax-check", *(f"{NAME}.{playbook}" for playbook in PLAYBOOKS)
+    )
     assert told.count("playbook: ") == len(PLAYBOOKS)
 
 
@@ -110,7 +129,7 @@ def test_reference_is_what_the_code_says() -> None:
     generate = importlib.util.module_from_spec(spec)
     sys.modules["generate"] = generate  # dataclasses look their module up
     spec.loader.exec_module(generate)
-    assert generate.stale() == [], "run docs/generate.py"
+    assert generate.stale() == [], "run .deploy/venv/bin/python docs/generate.py"
 
 
 def test_links_between_documents_lead_somewhere() -> None:
@@ -133,16 +152,20 @@ def test_documents_name_commands_that_exist() -> None:
     """Playbooks, scripts and folders that the documentation names are in the checkout."""
     for name in tracked("*.md"):
         text = (ROOT / name).read_text()
-        for path in re.findall(r"(?<![\w./~-])(?:playbooks|roles|inventory|plugins|images|tests|runner|molecule)/[\w./*-]*\w", text):
-            assert list(ROOT.glob(path)) or path == "inventory/hosts.yml", f"{name}: {path}"
+        for path in re.findall(
+            r"(?<![\w./~-])(?:playbooks|roles|inventory|plugins|images|tests|runner|molecule)/[\w./*-]*\w", text
+        ):
+            assert list(ROOT.glob(path.replace("NAME", "*"))) or path == "inventory/hosts.yml", f"{name}: {path}"
         for playbook in re.findall(rf"ansible-playbook (?:-\S+ \S+ )*{re.escape(NAME)}\.(\w+)", text):
             assert playbook in PLAYBOOKS, f"{name}: {playbook}"
 
 
 def test_requirements_are_named_alike() -> None:
-    """galaxy.yml and requirements.yml ask for the same collections; every role and the collection for the same ansible-core."""
+    """galaxy.yml and requirements.yml ask for the same collections, every role for the same ansible-core."""
     galaxy = load("galaxy.yml")
-    assert {entry["name"]: entry["version"] for entry in load("requirements.yml")["collections"]} == galaxy["dependencies"]
+    assert {entry["name"]: entry["version"] for entry in load("requirements.yml")["collections"]} == galaxy[
+        "dependencies"
+    ]
     least = load("meta/runtime.yml")["requires_ansible"]
     for role in tracked("roles/*/meta/main.yml"):
         assert least == f">={load(role)['galaxy_info']['min_ansible_version']}.0", role

@@ -219,15 +219,15 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, s
 class ApiServer:
     """An API server with a certificate of its own authority, which asks for a client's; ``nodes`` is what it lists."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, identifiers: bool = True) -> None:
         self.folder = folder
         self.nodes: list[dict[str, Any]] = []
         self.status = 200
         self.delay = 0.0
         self.requests: list[dict[str, str]] = []
-        authority, authority_key = certificate("authority")
-        server, server_key = certificate("server", authority, authority_key)
-        client, client_key = certificate("client", authority, authority_key)
+        authority, authority_key = certificate("authority", identifiers=identifiers)
+        server, server_key = certificate("server", authority, authority_key, identifiers)
+        client, client_key = certificate("client", authority, authority_key, identifiers)
         self.authority, self.client, self.client_key = pem(authority), pem(client), pem_key(client_key)
         (folder / "ca.crt").write_bytes(self.authority)
         (folder / "server.pem").write_bytes(pem(server) + pem_key(server_key))
@@ -315,7 +315,7 @@ def api(tmp_path: Path) -> Iterator[ApiServer]:
     served.close()
 
 
-def certificate(name: str, issuer: Any = None, issuer_key: Any = None) -> tuple[Any, Any]:
+def certificate(name: str, issuer: Any = None, issuer_key: Any = None, identifiers: bool = True) -> tuple[Any, Any]:
     """A certificate for 127.0.0.1 and its key; without an issuer an authority."""
     import ipaddress
 
@@ -339,6 +339,24 @@ def certificate(name: str, issuer: Any = None, issuer_key: Any = None) -> tuple[
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
         .add_extension(address, critical=False)
     )
+    if identifiers:
+        public = (issuer_key or key).public_key()
+        builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        usage = dict.fromkeys(
+            ("content_commitment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"), False
+        )
+        authority = issuer is None
+        builder = builder.add_extension(
+            x509.KeyUsage(
+                digital_signature=True,
+                key_encipherment=not authority,
+                key_cert_sign=authority,
+                crl_sign=authority,
+                **usage,
+            ),
+            critical=True,
+        )
     return builder.sign(issuer_key or key, hashes.SHA256()), key
 
 

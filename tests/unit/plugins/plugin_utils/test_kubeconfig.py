@@ -35,6 +35,17 @@ def test_nodes_come_with_a_client_certificate(api: Any, tmp_path: Path) -> None:
     assert "client" in api.requests[0]["peer"]
 
 
+def test_an_authority_that_strict_readers_refuse_is_accepted_as_kubectl_does(api: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "lax"
+    folder.mkdir()
+    lax = type(api)(folder, identifiers=False)
+    try:
+        lax.add("minikube", "192.168.99.100")
+        assert len(nodes(lax.kubeconfig(tmp_path / "kubeconfig"))) == 1
+    finally:
+        lax.close()
+
+
 def test_no_key_is_ever_on_a_disk(api: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_args: object, **_named: object) -> None:
         raise AssertionError("a temporary file")

@@ -1,0 +1,75 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Settings that must not get through: the run stops in words that help, and the server serves as before."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
+SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
+EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+ENVIRONMENT = {
+    **os.environ,
+    "ODOO_DEPLOY_NODES": str(SCENARIO / "nodes.yml"),
+    "ODOO_DEPLOY_DIR": str(EPHEMERAL / "deploy"),
+    "VAGRANT_DOTFILE_PATH": str(EPHEMERAL / "vagrant"),
+}
+
+
+def converge(**extra: Any) -> tuple[int, str]:
+    """Exit code and words of the scenario's playbook with further variables."""
+    inventory = str(ROOT / "inventory" / "demo.vagrant_minikube.yml")
+    done = subprocess.run(
+        ["ansible-playbook", "-i", inventory, "-e", json.dumps(extra), str(SCENARIO / "converge.yml")],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"postgres_common_client_connections": 250}, "lower Odoo's workers"),
+        ({"postgres_common_max_connections": 2000}, "lower max_connections to 256"),
+        ({"postgres_common_version": "12"}, "13 to 18"),
+        ({"postgres_common_sync": "on"}, "wait for ever"),
+        ({"postgres_common_sync": "maybe"}, "must be one of"),
+        ({"postgres_common_upstream": "pg9"}, "not another server"),
+        ({"postgres_common_settings": {"work_memory": "5MB"}}, "work_memory"),
+        (
+            {
+                "postgres_common_hba_clients": [
+                    {"databases": ["odoo"], "users": ["odoo"], "addresses": ["192.168.123.1/99"]}
+                ]
+            },
+            "postgres_common_hba_clients",
+        ),
+    ],
+)
+def test_refused_in_words_that_help(host: Any, extra: dict[str, Any], words: str) -> None:
+    pid = host.check_output("head -1 /var/lib/postgresql/17/main/postmaster.pid")
+    code, said = converge(**extra)
+    assert code != 0, said[-3000:]
+    assert words in said, said[-3000:]
+    assert host.check_output("head -1 /var/lib/postgresql/17/main/postmaster.pid") == pid
+    assert host.check_output("runuser -u postgres -- psql -XAtqc 'SELECT 1'") == "1"
+
+
+def test_the_right_settings_afterwards() -> None:
+    """What a refused run may have written is put right by the next, and the one after changes nothing."""
+    assert converge()[0] == 0
+    code, said = converge()
+    assert code == 0
+    assert "changed=0" in said.split("PLAY RECAP")[1]
