@@ -25,6 +25,7 @@ sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 from support.deployment import DEPLOY_DIR, Deployment, Machine  # noqa: E402
 
 BIN = Path(sys.executable).parent
+NODES = Path(os.environ.get("ODOO_DEPLOY_NODES") or ROOT / "inventory" / "nodes.yml")
 # Programs that make machines or build images; where both are given nobody may start them.
 FORBIDDEN = ("vagrant", "docker", "minikube", "mmdebstrap")
 
@@ -46,14 +47,22 @@ def static_inventory(deployment: Deployment) -> dict[str, Any]:
     """The example, each group's hosts replaced by the deployment's. A host says only how it is reached."""
     inventory = yaml.safe_load((ROOT / "inventory" / "production.example.yml").read_text())
 
-    def host(machine: Machine) -> dict[str, Any]:
+    sizes = yaml.safe_load(NODES.read_text())["machines"]
+
+    def host(machine: Machine, group_name: str) -> dict[str, Any]:
         connection = {name: machine.variables[name] for name in CONNECTION if name in machine.variables}
-        return connection | ({"peer_address": machine.address} if connection["ansible_host"] != machine.address else {})
+        if connection["ansible_host"] != machine.address:
+            connection["peer_address"] = machine.address
+        if group_name.startswith("postgres"):
+            # A container sees its host's memory and cores; a server says its own.
+            size = sizes[machine.name]
+            connection |= {"postgres_common_memory": size["memory"], "postgres_common_cores": size["cpus"]}
+        return connection
 
     def fill(groups: dict[str, Any]) -> None:
         for name, group in groups.items():
             if "hosts" in group:
-                group["hosts"] = {machine.name: host(machine) for machine in deployment.machines(name)}
+                group["hosts"] = {machine.name: host(machine, name) for machine in deployment.machines(name)}
             fill(group.get("children", {}))
 
     fill(inventory["all"]["children"])

@@ -3,7 +3,8 @@
 """Server-wide addon for Odoo 14 to 19: what a replica in Kubernetes needs of the process itself.
 
 * ``/livez``: 200 unless this process' registry is broken, which only a restart mends (500).
-* ``/readyz``: 200 when the registry is loaded and the database answers, else 503 with the reason.
+* ``/readyz``: 200 when the database answers and, on the HTTP port, the registry is loaded; on the second port, no worker
+  is stuck. Else 503 with the reason.
   Both answer before sessions and routing: no session is made, nothing is logged at INFO.
 * Logs are JSON lines with the request id that the proxy sent (X-Request-Id), when ODOO_LOG_FORMAT=json.
 * The registry's caches are filled before the first worker is forked: a pod's first request is no slower than the next.
@@ -21,6 +22,7 @@ import sys
 import threading
 import time
 import types
+from pathlib import Path
 
 import odoo
 import odoo.http
@@ -43,11 +45,49 @@ def _broken(database: str) -> str:
     return ""
 
 
+_last_sample = {"time": 0.0, "cpu": -1}
+
+
+def _workers_stuck() -> str:
+    """Why the HTTP workers beside this process cannot work: stopped, or requests wait while none of them moves.
+
+    Asked in the process of the second port, which is never busy with requests: a pod whose workers are all busy is
+    slow, not broken, and must stay in rotation, or the whole Service would fall over with its first overload.
+    """
+    parent, cpu = os.getppid(), 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            number, rest = stat.parent.name, stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(number) != parent and (int(rest[1]) != parent or int(number) == os.getpid()):
+            continue
+        if rest[0] in "Tt":
+            return f"process {number} is stopped"
+        if int(number) != parent:
+            cpu += int(rest[11]) + int(rest[12])
+    port, waiting = f":{int(odoo.tools.config['http_port']):04X}", 0
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        field = line.split()
+        if field[1].endswith(port) and field[3] == "0A":
+            waiting = int(field[4].split(":")[1], 16)
+    now = time.monotonic()
+    if now - _last_sample["time"] >= 4:
+        still = waiting and cpu == _last_sample["cpu"]
+        _last_sample.update(time=now, cpu=cpu)
+        if still:
+            return f"{waiting} requests wait and no worker moves"
+    return ""
+
+
 def _not_ready(database: str) -> str:
-    """Why no request should come here now; empty when it may. Loads the registry where none is."""
+    """Why no request should come here now; empty when it may. An HTTP worker loads its registry where none is."""
     try:
-        registry = Registry(database)
-        if "ir.http" not in registry:
+        if odoo.evented:
+            stuck = _workers_stuck()
+            if stuck:
+                return stuck
+        elif "ir.http" not in Registry(database):
             return "the registry is not loaded"
         with odoo.sql_db.db_connect(database).cursor() as cursor:
             cursor.execute("SELECT 1")
