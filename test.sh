@@ -84,7 +84,12 @@ leftovers() {
   [ -z "$found" ] || { echo "left: $found"; return 1; }
 }
 
-changes_nothing() { ./run.py --yes | tee /dev/stderr | grep -q 'changed=0, [0-9]* checks passed'; }
+changes_nothing() {
+  local output
+  output=$(./run.py --yes) || { echo "$output"; return 1; }
+  echo "$output"
+  grep -q '^Done in .*: changed=0, ' <<< "$output"
+}
 
 lint() {
   check "ruff check" ruff check .

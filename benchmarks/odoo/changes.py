@@ -4,10 +4,10 @@
 """Counts failed requests while Odoo's pods are changed under a steady load, beside a plain Deployment under the same.
 
     benchmarks/odoo/changes.py --kubeconfig .deploy/kubeconfig --url http://192.168.99.31 --url http://192.168.99.32
-    benchmarks/odoo/changes.py --kubeconfig .deploy/kubeconfig --url http://192.168.99.100:32242 --plain
+    benchmarks/odoo/changes.py --kubeconfig .deploy/kubeconfig --url http://192.168.99.100:32242 --change plain
 
-Each change runs with the load at ``--rate`` requests a second; a request fails that gets no answer within 10 s, or one
-of 500 and more. ``--plain`` also deploys the same image the way most charts do (no preStop, no probes, kubernetes' own
+Each change runs with the load at ``--rate`` requests a second; a request fails that gets no answer within 10 s, or
+one of 500 and more. ``--change plain`` deploys the same image the way most charts do (no preStop, no probes, its own
 grace period) on a NodePort of its own, restarts it under the same load, and removes it. The load is open-loop: a slow
 server does not lower the rate. One JSON object a line.
 
@@ -164,6 +164,7 @@ class Cluster:
         pod["terminationGracePeriodSeconds"] = 30
         for key in ("startupProbe", "readinessProbe", "livenessProbe", "lifecycle"):
             pod["containers"][0].pop(key, None)
+        pod["containers"][0]["resources"] = {}
         self.apps.create_namespaced_deployment(
             self.namespace,
             {
@@ -221,9 +222,10 @@ def main() -> int:
     parser.add_argument("--path", default="/web/login")
     parser.add_argument("--rate", type=float, default=20, help="requests a second")
     parser.add_argument("--requests", type=int, default=5000, help="least number of requests per change")
-    parser.add_argument("--change", action="append", choices=["restart", "config", "scale"], help="default: all three")
-    parser.add_argument("--plain", action="store_true", help="also a plain Deployment, on --plain-port")
-    parser.add_argument("--plain-port", type=int, default=32290)
+    parser.add_argument(
+        "--change", action="append", choices=["restart", "config", "scale", "plain"], help="default: all four"
+    )
+    parser.add_argument("--plain-port", type=int, default=32290, help="NodePort of the plain Deployment")
     options = parser.parse_args()
     cluster = Cluster(options.kubeconfig, options.namespace)
     before = cluster.replicas("odoo")
@@ -237,20 +239,18 @@ def main() -> int:
         "config": lambda: cluster.set_env("odoo", str(time.time())),
         "scale": scale,
     }
-    failed = 0
-    for name in options.change or list(changes):
-        failed += int(str(measure(name, options.url, options, changes[name])["failed"]))
-    if options.plain:
-        host = urlsplit(options.url[0]).hostname
+    wanted = options.change or [*changes, "plain"]
+    failed = sum(
+        int(str(measure(name, options.url, options, change)["failed"]))
+        for name, change in changes.items()
+        if name in wanted
+    )
+    if "plain" in wanted:
+        url = f"http://{urlsplit(options.url[0]).hostname}:{options.plain_port}"
         try:
             cluster.plain(options.plain_port)
             time.sleep(20)  # without readiness nobody knows when it serves
-            measure(
-                "restart, plain Deployment",
-                [f"http://{host}:{options.plain_port}"],
-                options,
-                lambda: cluster.restart("odoo-plain"),
-            )
+            measure("restart, plain Deployment", [url], options, lambda: cluster.restart("odoo-plain"))
         finally:
             cluster.remove_plain()
     return 1 if failed else 0

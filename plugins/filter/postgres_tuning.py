@@ -85,8 +85,9 @@ def tuning(memory: int, cores: int, connections: int, disk: str = "ssd", version
     work_mem_kb = (memory - shared_buffers) * 1024 // (connections * 3)
     if work_mem_kb < SMALLEST_WORK_MEM_KB:
         raise ValueError(
-            f"{connections} connections leave {work_mem_kb} kB of work_mem each on {memory} MiB of memory; the least is "
-            f"{SMALLEST_WORK_MEM_KB} kB: lower max_connections to {(memory - shared_buffers) // 3} or add memory"
+            f"{connections} connections leave {work_mem_kb} kB of work_mem each on {memory} MiB of memory; "
+            f"the least is {SMALLEST_WORK_MEM_KB} kB: "
+            f"lower max_connections to {(memory - shared_buffers) // 3} or add memory"
         )
     page_cost, io_concurrency = DISKS[disk]
     max_wal = clamp(memory, 1024, 8192)

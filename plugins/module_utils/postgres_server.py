@@ -96,7 +96,7 @@ def parse_controldata(text: str) -> dict[str, Any]:
     """The lines of C(pg_controldata) this collection decides by.
 
     Returns C(system_identifier), C(state), C(timeline), C(checkpoint) (LSN of the latest checkpoint record),
-    C(checkpoint_time), C(minimum_recovery) (LSN), C(checksums) and C(floors), the settings a standby must not have lower.
+    C(checkpoint_time), C(minimum_recovery) (LSN), C(checksums) and C(floors), settings a standby must not have lower.
     """
     split = (line.partition(":") for line in text.splitlines())
     lines = {key.strip(): value.strip() for key, separator, value in split if separator}
@@ -167,8 +167,7 @@ class Server:
         return subprocess.run(
             argv,
             input=stdin or "",
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             timeout=timeout,
             env={**os.environ, "LC_ALL": "C", **(env or {})},
             cwd="/",

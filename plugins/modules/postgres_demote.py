@@ -57,7 +57,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 clean:
-  description: Whether the control file tells of a clean shutdown, so that nothing the server acknowledged is only in its memory.
+  description: Whether the control file tells of a clean shutdown, so nothing acknowledged is only in memory.
   returned: always
   type: bool
 lsn:
@@ -78,7 +78,6 @@ import subprocess
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_server import OS_USER, Server
 
 
@@ -104,7 +103,7 @@ def stop(server: Server, timeout: int, force: bool) -> None:
         return
     if not force:
         raise RuntimeError(
-            f"the fast shutdown of {server.unit} took longer than {timeout} s and goes on; see its log, then run this again"
+            f"the fast shutdown of {server.unit} takes longer than {timeout} s; see its log, then run this again"
         )
     systemctl("kill", "--signal=KILL", server.unit)
     pid = server.postmaster()

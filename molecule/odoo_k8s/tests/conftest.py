@@ -74,7 +74,7 @@ class Pod:
             "/web/dataset/call_kw", {"model": model, "method": method, "args": list(args), "kwargs": kwargs}, session
         )
         assert "error" not in answer, answer["error"]["data"]["message"]
-        return answer["result"]
+        return answer.get("result")
 
     def run(self, *command: str) -> str:
         """Return the output of a command in the pod's container."""

@@ -41,7 +41,7 @@ def converge(**extra: Any) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
-        ({"postgres_common_client_connections": 250}, "lower Odoo's workers"),
+        ({"postgres_common_client_connections": 250, "postgres_common_max_connections": 200}, "lower Odoo's workers"),
         ({"postgres_common_max_connections": 2000}, "lower max_connections to 256"),
         ({"postgres_common_version": "12"}, "13 to 18"),
         ({"postgres_common_sync": "on"}, "wait for ever"),

@@ -3,7 +3,7 @@
 """Server-wide addon for Odoo 14 to 19: what a replica in Kubernetes needs of the process itself.
 
 * ``/livez``: 200 unless this process' registry is broken, which only a restart mends (500).
-* ``/readyz``: 200 when the database answers and, on the HTTP port, the registry is loaded; on the second port, no worker
+* ``/readyz``: 200 when the database answers and, on the HTTP port, the registry is loaded; on the second port no worker
   is stuck. Else 503 with the reason.
   Both answer before sessions and routing: no session is made, nothing is logged at INFO.
 * Logs are JSON lines with the request id that the proxy sent (X-Request-Id), when ODOO_LOG_FORMAT=json.
@@ -170,7 +170,7 @@ class HideProbes(logging.Filter):
 
 
 def _warm_up() -> None:
-    """Renders the login page in the master process, before it forks: workers inherit the filled caches."""
+    """Renders the login page in this process, which fills its caches and opens its connections."""
     from werkzeug.test import Client
     from werkzeug.wrappers import Response as BaseResponse
 
@@ -180,8 +180,7 @@ def _warm_up() -> None:
         application = odoo.http.root
     started = time.time()
     try:
-        client = Client(application, BaseResponse)
-        response = client.get("/web/login", headers={"Host": "localhost"})
+        response = Client(application, BaseResponse).get("/web/login", headers={"Host": "localhost"})
         _logger.info("warm-up: /web/login %s in %.1f s", response.status_code, time.time() - started)
         # The session was nobody's.
         store = odoo.http.root.session_store
@@ -190,24 +189,30 @@ def _warm_up() -> None:
                 store.delete(store.get(part.split(";")[0].split("=", 1)[1]))
     except Exception:
         _logger.warning("warm-up failed, starting cold", exc_info=True)
-    finally:
-        # A connection must not be shared with the workers to come.
-        vars(odoo.http.root).pop("session_store", None)
 
 
 def _with_warm_up(preload):
+    """In the master process: the workers to come inherit its caches, but must not share its connections."""
+
     def preload_registries(dbnames):
         result = preload(dbnames)
-        if (
-            dbnames
-            and odoo.tools.config["workers"]
-            and odoo.tools.config["http_enable"]
-            and not odoo.tools.config["stop_after_init"]
-        ):
+        config = odoo.tools.config
+        if dbnames and config["workers"] and config["http_enable"] and not config["stop_after_init"]:
             _warm_up()
+            vars(odoo.http.root).pop("session_store", None)
         return result
 
     return preload_registries
+
+
+def _with_connections(start):
+    """In each worker: its own connections (TLS, log-in, three databases) before its first request."""
+
+    def worker_start(self):
+        start(self)
+        _warm_up()
+
+    return worker_start
 
 
 # --- sessions -------------------------------------------------------------------------------------------------------
@@ -276,7 +281,9 @@ def _mend_bus() -> None:
 def _install() -> None:
     root = type(odoo.http.root)
     root.__call__ = _with_health(root.__call__)
-    odoo.service.server.preload_registries = _with_warm_up(odoo.service.server.preload_registries)
+    server = odoo.service.server
+    server.preload_registries = _with_warm_up(server.preload_registries)
+    server.WorkerHTTP.start = _with_connections(server.WorkerHTTP.start)
     if os.environ.get("ODOO_LOG_FORMAT") == "json":
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.StreamHandler):
