@@ -77,6 +77,12 @@ PYTHON
 
 unformatted_go() { [ -z "$(gofmt -l images/node/kube | tee /dev/stderr)" ]; }
 
+lint_documentation() (
+  cd .deploy/collections/ansible_collections/odoo_deploy/stack || exit 1
+  ANSIBLE_COLLECTIONS_PATH=$OLDPWD/.deploy/collections antsibull-docs lint-collection-docs --plugin-docs \
+    --validate-collection-refs=dependent --skip-rstcheck .
+)
+
 # Containers, volumes and networks of the tests' deployment.
 leftovers() {
   local found
@@ -94,8 +100,11 @@ changes_nothing() {
 lint() {
   check "ruff check" ruff check .
   check "ruff format" ruff format --check .
-  check "mypy" mypy runner run.py plugins tests/e2e
-  check "shellcheck" shellcheck install_dep.sh test.sh teardown.sh .ci/run images/vm/init images/node/rootfs/usr/local/sbin/*
+  check "mypy" mypy runner run.py plugins tests/e2e tests/system tests/production tests/unit/collection docs/generate.py
+  check "shellcheck" shellcheck install_dep.sh test.sh teardown.sh tests/sanity.sh .ci/run images/vm/init images/node/rootfs/usr/local/sbin/*
+  check "antsibull-changelog" antsibull-changelog lint
+  check "antsibull-docs" lint_documentation
+  check "ansible-test sanity" tests/sanity.sh
   check "yamllint" yamllint --strict .
   check "ansible-lint" env PATH="$PATH" ANSIBLE_COLLECTIONS_PATH="$PWD/.deploy/collections" ansible-lint --offline
   check "gofmt" unformatted_go
@@ -123,6 +132,7 @@ e2e() {
   check "run.py from nothing" ./run.py --yes
   check "run.py again changes nothing" changes_nothing
   check_python "e2e" tests/e2e
+  check_python "production" tests/production
   check_python "system" tests/system
   check "teardown" ./teardown.sh --yes
   check "nothing is left" leftovers

@@ -59,6 +59,9 @@ def code(text: str) -> str:
 def words(text: str | list[str] | None) -> list[str]:
     """Paragraphs of a description, its Ansible markup turned into Markdown."""
     paragraphs = [text] if isinstance(text, str) else text or []
+    for paragraph in paragraphs:
+        if not isinstance(paragraph, str):
+            raise ValueError(f"YAML reads this description as {paragraph!r}: quote it, or write it without ': '")
     return [to_md([parsed], formatter=Words()) for parsed in parse(paragraphs, Context(), errors="exception")]
 
 

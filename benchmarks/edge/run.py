@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: Odoo Deploy contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure the proxy against a plain nginx on the same machine, and against Odoo without a proxy.
@@ -87,7 +86,7 @@ def once(url: str) -> tuple[int, float]:
 def added_latency(direct: str, edge: str, count: int) -> tuple[float, float]:
     """Return the medians of ``count`` requests to each, one after the other in turns, in milliseconds."""
     times: dict[str, list[float]] = {direct: [], edge: []}
-    for _ in range(count):
+    for _unused in range(count):
         for url in times:
             status, spent = once(url)
             if status != 200:
@@ -121,7 +120,7 @@ def main() -> int:
             if status != 200:
                 raise RuntimeError(f"{name}: {url}{arguments.file} answers {status}")
         runs: dict[str, list[Load]] = {name: [] for name in targets}
-        for _ in range(arguments.rounds):
+        for _unused in range(arguments.rounds):
             for name, url in targets.items():
                 connections = 8 if name == "odoo" else arguments.connections  # more only queue in Odoo
                 runs[name].append(wrk(url + arguments.file, connections, arguments.seconds))

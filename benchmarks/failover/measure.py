@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: Odoo Deploy contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures how long writes stop and what is lost: switchover, failover with rejoin, and a killed postmaster.

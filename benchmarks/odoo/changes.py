@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: Odoo Deploy contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Counts failed requests while Odoo's pods are changed under a steady load, beside a plain Deployment under the same.
@@ -87,7 +86,7 @@ def load(urls: list[str], path: str, rate: float, requests: int, stop: threading
                     # From when it was due, so that a stall counts for every request it holds up.
                     outcome.latencies.append(time.monotonic() - due)
 
-    pool = [threading.Thread(target=worker) for _ in range(threads)]
+    pool = [threading.Thread(target=worker) for _unused in range(threads)]
     for thread in pool:
         thread.start()
     started, sent = time.monotonic(), 0
@@ -96,7 +95,7 @@ def load(urls: list[str], path: str, rate: float, requests: int, stop: threading
         time.sleep(max(0.0, due - time.monotonic()))
         work.put((due, urls[sent % len(urls)]))
         sent += 1
-    for _ in pool:
+    for _unused in pool:
         work.put(None)
     for thread in pool:
         thread.join()

@@ -13,8 +13,10 @@ site=${python%/odoo}
 keep="-name en.po"
 for language in $LANGUAGES; do keep="$keep -o -name $language.po -o -name ${language}_*.po"; done
 # Patterns are meant to reach find as words.
+set -f
 # shellcheck disable=SC2086
-set -f; find "$python" -path '*/i18n*' \( -name '*.po' -o -name '*.pot' \) ! \( $keep \) -delete; set +f
+find "$python" -path '*/i18n*' \( -name '*.po' -o -name '*.pot' \) ! \( $keep \) -delete
+set +f
 set -f
 names="-name root.dat -o -name en.dat -o -name en_*.dat"
 for language in $LANGUAGES; do names="$names -o -name $language.dat -o -name ${language}_*.dat"; done

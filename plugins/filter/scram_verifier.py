@@ -13,7 +13,7 @@ version_added: 1.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 description:
   - Turns a password into the text that PostgreSQL keeps in C(pg_authid.rolpassword) (RFC 5803).
-  - A verifier that the server has already is kept where it fits the password: a second run changes nothing.
+  - A verifier that the server has already is kept where it fits the password; a second run changes nothing.
 options:
   _input:
     description: The password, printable ASCII, so that SASLprep leaves it as it is.

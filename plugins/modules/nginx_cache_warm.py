@@ -17,6 +17,7 @@ description:
   - With O(login) it logs in too, so that the bundles of the web client are among them. The session is logged out again.
 attributes:
   check_mode:
+    description: It only asks, so there is nothing to leave out; the task is skipped.
     support: none
 options:
   url:

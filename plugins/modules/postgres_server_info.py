@@ -57,14 +57,14 @@ EXAMPLES = r"""
 RETURN = r"""
 server:
   description:
-    - What the server is. RV(server.role) is V(absent) before PostgreSQL is installed, V(empty) without data,
+    - What the server is. C(server.role) is V(absent) before PostgreSQL is installed, V(empty) without data,
       V(stopped), V(unresponsive) where a postmaster runs and does not answer, else V(primary) or V(standby).
-    - Positions are WAL locations as text, RV(server.lsn_number) is the same in bytes.
-      RV(server.following) is true where a standby streams.
-    - RV(server.pending_restart) maps a setting to its running and its wanted value; RV(server.config_stale) means that
+    - Positions are WAL locations as text, C(server.lsn_number) is the same in bytes.
+      C(server.following) is true where a standby streams.
+    - C(server.pending_restart) maps a setting to its running and its wanted value; C(server.config_stale) means that
       a configuration file is newer than the configuration that was loaded.
-    - RV(server.files) maps each of O(files) to C(MODE OWNER GROUP SHA1), or to null where it is missing.
-      RV(server.missing_packages) lists those of O(packages) that are not installed.
+    - C(server.files) maps each of O(files) to C(MODE OWNER GROUP SHA1), or to null where it is missing.
+      C(server.missing_packages) lists those of O(packages) that are not installed.
   returned: always
   type: dict
   sample:

@@ -36,7 +36,7 @@ class Prometheus:
 
     def assert_up(self, *jobs: str) -> None:
         targets = {name: state for name, state in self.targets().items() if name[0] in jobs}
-        assert {job for job, _ in targets} == set(jobs)
+        assert {job for job, _unused in targets} == set(jobs)
         down = {name: error for name, (health, error) in targets.items() if health != "up"}
         assert not down, f"down: {down}"
 

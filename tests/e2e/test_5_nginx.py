@@ -73,7 +73,7 @@ def test_users_page_is_never_cached(proxies: dict[str, Door], deployment: Deploy
         stranger = Door(door.url)
         door.log_in("admin", deployment.secret("odoo_admin_password"))
         for path in ("/web", "/web/login", "/web/image?model=res.users&id=2&field=image_128"):
-            for _ in range(2):
+            for _unused in range(2):
                 answer = door.get(path)
                 assert answer.headers.get("X-Cache-Status", "BYPASS") not in {
                     "HIT",

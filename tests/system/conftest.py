@@ -37,8 +37,9 @@ def run() -> Run:
     """Runs a command in the checkout; its output is in the result."""
 
     def call(*command: str, timeout: float = 900, **options: object) -> subprocess.CompletedProcess[str]:
+        options.setdefault("cwd", ROOT)
         return subprocess.run(
-            command, cwd=ROOT, timeout=timeout, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            command, timeout=timeout, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, **options,  # type: ignore[call-overload]
         )  # fmt: skip
 

@@ -75,7 +75,7 @@ def test_prometheus_reads_cadvisor() -> None:
     """A series of a pod, by the pod's name, within three scrapes."""
     http = requests.Session()
     http.trust_env = False
-    for _ in range(60):
+    for _unused in range(60):
         try:
             query = {"query": 'container_memory_working_set_bytes{namespace="monitoring",container="prometheus"} > 0'}
             series = http.get(f"http://{NODE}:30090/api/v1/query", params=query, timeout=5).json()["data"]["result"]

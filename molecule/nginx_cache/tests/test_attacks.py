@@ -174,7 +174,7 @@ def test_database_services_are_blocked(edge: Edge, path: str) -> None:
 
 def test_flood_of_logins_is_shed_with_a_page(edge: Edge) -> None:
     """Sixty passwords in a row: the burst passes, the rest gets 429 and a page; other pages are not touched."""
-    answers = [edge.ask("/web/login", "POST", b"login=a&password=b") for _ in range(60)]
+    answers = [edge.ask("/web/login", "POST", b"login=a&password=b") for _unused in range(60)]
     statuses = [answer.status for answer in answers]
     assert statuses[:20] == [200] * 20
     assert statuses.count(429) >= 20
@@ -187,8 +187,8 @@ def test_flood_of_logins_is_shed_with_a_page(edge: Edge) -> None:
 
 def test_normal_day_meets_no_limit(edge: Edge) -> None:
     """Ten people behind one address open the login page; an integration makes eighty calls in a row."""
-    assert {edge.ask("/web/login").status for _ in range(10)} == {200}
-    assert {edge.ask("/jsonrpc", "POST", b"{}").status for _ in range(80)} == {200}
+    assert {edge.ask("/web/login").status for _unused in range(10)} == {200}
+    assert {edge.ask("/jsonrpc", "POST", b"{}").status for _unused in range(80)} == {200}
 
 
 def test_oversized_request_is_refused(edge: Edge) -> None:
@@ -202,7 +202,7 @@ def test_oversized_request_is_refused(edge: Edge) -> None:
 
 def test_slow_headers_are_shed_while_others_are_served(edge: Edge) -> None:
     """A hundred clients that trickle their header are let go in fifteen seconds; meanwhile a page takes no longer."""
-    slow = [socket.create_connection((edge.address, 80), timeout=20) for _ in range(100)]
+    slow = [socket.create_connection((edge.address, 80), timeout=20) for _unused in range(100)]
     try:
         for client in slow:
             client.sendall(b"GET /web/login HTTP/1.1\r\nHost: localhost\r\nX-")

@@ -77,11 +77,11 @@ def test_bundle_is_stored(edge: Edge, path: str) -> None:
 )
 def test_everything_else_is_never_stored(edge: Edge, path: str) -> None:
     """Asked twice, the upstream is asked twice, and the proxy says BYPASS."""
-    answers = [edge.ask(path.encode("latin-1").decode("latin-1")) for _ in range(2)] if path.isascii() else []
+    answers = [edge.ask(path.encode("latin-1").decode("latin-1")) for _unused in range(2)] if path.isascii() else []
     if not path.isascii():
         raw = [
             edge.raw(b"GET " + path.encode("latin-1") + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            for _ in range(2)
+            for _unused in range(2)
         ]
         assert all(b"X-Cache-Status: BYPASS" in answer for answer in raw)
     assert all(answer.cache == "BYPASS" for answer in answers)
@@ -100,7 +100,7 @@ def test_filling_request_carries_nothing_of_the_user(edge: Edge) -> None:
 def test_no_answer_sets_a_cookie(edge: Edge) -> None:
     """Set-Cookie of the upstream reaches nobody through the cache, neither on MISS nor on HIT."""
     path = edge.file()
-    assert [edge.ask(path).header("Set-Cookie") for _ in range(2)] == [None, None]
+    assert [edge.ask(path).header("Set-Cookie") for _unused in range(2)] == [None, None]
 
 
 def test_body_of_a_request_to_a_file_is_refused(edge: Edge) -> None:
@@ -127,7 +127,7 @@ def test_odoo_can_forbid_storing(edge: Edge, word: str) -> None:
     """An answer that Odoo itself calls private is not stored."""
     path = edge.file()
     edge.mode(headers={"Cache-Control": word})
-    assert [edge.ask(path).cache for _ in range(2)] == ["MISS", "MISS"]
+    assert [edge.ask(path).cache for _unused in range(2)] == ["MISS", "MISS"]
 
 
 def test_truncated_answer_is_not_stored(edge: Edge) -> None:
@@ -150,7 +150,7 @@ def test_other_arguments_go_around_the_cache(edge: Edge, arguments: str) -> None
     """They may change the answer, so it is neither read from the cache nor stored."""
     path = edge.file()
     edge.ask(path)
-    assert [edge.ask(f"{path}?{arguments}").cache for _ in range(2)] == ["BYPASS", "BYPASS"]
+    assert [edge.ask(f"{path}?{arguments}").cache for _unused in range(2)] == ["BYPASS", "BYPASS"]
     assert edge.ask(path).told()["path"] == path
 
 
@@ -252,7 +252,7 @@ def test_one_request_fills_for_all(edge: Edge) -> None:
     path = edge.file()
     edge.mode(delay=0.5)
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: edge.ask(path), range(20)))
+        answers = list(pool.map(lambda _unused: edge.ask(path), range(20)))
     assert {answer.status for answer in answers} == {200}
     assert len(edge.seen()) == 1
 
@@ -264,7 +264,7 @@ def test_stale_is_better_than_an_error(edge: Edge, fault: dict[str, object]) -> 
     body = edge.ask(path).body
     edge.mode(**fault)
     time.sleep(EXPIRED)
-    for _ in range(3):
+    for _unused in range(3):
         answer = edge.ask(path)
         assert answer.status == 200
         assert answer.body == body
@@ -279,7 +279,7 @@ def test_all_pods_away(edge: Edge) -> None:
         edge.machine.check_output("systemctl stop upstream")
         try:
             time.sleep(EXPIRED)
-            assert [edge.ask(path).status for _ in range(3)] == [200, 200, 200]
+            assert [edge.ask(path).status for _unused in range(3)] == [200, 200, 200]
             for away in ("/web/login", edge.file()):
                 answer = edge.ask(away)
                 assert answer.status == 503

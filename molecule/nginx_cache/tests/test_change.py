@@ -33,7 +33,7 @@ def test_reload_drops_no_request(edge: Edge) -> None:
     for thread in clients:
         thread.start()
     with edge.machine.sudo():
-        for _ in range(5):
+        for _unused in range(5):
             edge.machine.check_output("systemctl reload nginx")
             time.sleep(0.5)
     stop.set()

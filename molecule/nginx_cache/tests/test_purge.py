@@ -40,4 +40,4 @@ def test_purge_of_everything(edge: Edge) -> None:
     edge.ask(path)
     assert purge(edge, "*") >= 1
     assert purge(edge, "*") == 0
-    assert [edge.ask(path).cache for _ in range(2)] == ["MISS", "HIT"]
+    assert [edge.ask(path).cache for _unused in range(2)] == ["MISS", "HIT"]

@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -56,7 +57,7 @@ class Pod:
 
     def rpc(self, path: str, params: dict[str, Any], session: str = "", port: int = 8069) -> dict[str, Any]:
         """Return Odoo's JSON-RPC answer; ``session`` is the cookie to send, a new one comes back as ``session``."""
-        _, headers, body = self.request(
+        _unused, headers, body = self.request(
             "POST",
             path,
             json.dumps({"jsonrpc": "2.0", "params": params}).encode(),
@@ -132,7 +133,8 @@ class Deployment:
     def play(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run playbooks/odoo.yml as a person would."""
         return subprocess.run(
-            ["ansible-playbook", "playbooks/odoo.yml", *arguments],
+            [str(Path(sys.executable).with_name("ansible-playbook")), "playbooks/odoo.yml", *arguments],
+            check=False,
             cwd=PROJECT,
             capture_output=True,
             text=True,

@@ -41,7 +41,7 @@ def test_an_attachment_is_the_same_bytes_on_every_pod(deployment: Deployment) ->
         session, "ir.attachment", "create", {"name": "proof.bin", "datas": base64.b64encode(content).decode()}
     )
     for pod in others:
-        status, _, body = pod.request("GET", f"/web/content/{number}", Cookie=session)
+        status, _unused, body = pod.request("GET", f"/web/content/{number}", Cookie=session)
         assert (status, body) == (200, content)
 
 
@@ -57,7 +57,7 @@ def test_all_pods_name_the_same_assets(deployment: Deployment) -> None:
 
 def test_a_message_on_the_bus_crosses_pods(deployment: Deployment) -> None:
     """A client that waits on C hears within 2 s what was sent on A."""
-    a, _, c = deployment.pods()
+    a, _unused, c = deployment.pods()
     session, channel, heard = deployment.login(a), f"proof-{time.time()}", []
 
     def listen() -> None:
@@ -100,7 +100,7 @@ def test_first_request_of_a_fresh_pod_is_warm(deployment: Deployment) -> None:
     )
     fresh = next(p for p in deployment.pods() if p.name not in old)
     times = []
-    for _ in range(12):
+    for _unused in range(12):
         started = time.monotonic()
         assert fresh.request("GET", "/web/login")[0] == 200
         times.append(time.monotonic() - started)

@@ -12,7 +12,7 @@ import time
 
 import psycopg
 import pytest
-from conftest import INVENTORY, ROOT, Pair  # noqa: F401
+from conftest import ROOT, Pair
 
 
 def changed(output: str) -> set[str]:

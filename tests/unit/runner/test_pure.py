@@ -91,7 +91,9 @@ def test_journal_that_cannot_be_read(tmp_path: Path, text: str) -> None:
 def test_journal_survives_a_write_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Journal(tmp_path / "journal.json")
     journal.record(1, state=VERIFIED)
-    monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: (item for item in ()).throw(OSError(28, "No space left on device"))
+    )
     with pytest.raises(OSError, match="No space"):
         journal.record(1, state=RUNNING)
     assert Journal(journal.path).state(1) == VERIFIED
