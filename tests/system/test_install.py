@@ -28,27 +28,18 @@ def test_site_from_the_installed_collection_changes_nothing(run: Run, tmp_path: 
     assert run("ansible-galaxy", "collection", "build", "--output-path", str(tmp_path), ".").returncode == 0
     (tarball,) = tmp_path.glob("odoo_deploy-stack-*.tar.gz")
     collections = tmp_path / "collections"
-    # The checkout's ansible.cfg would find the collection installed already.
+    # Neither the checkout's ansible.cfg nor a collection that is installed elsewhere plays a part.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    install = (
-        "ansible-galaxy",
-        "collection",
-        "install",
-        "--offline",
-        "--no-deps",
-        "-p",
-        str(collections),
-        str(tarball),
-    )
+    environment |= {
+        "ANSIBLE_COLLECTIONS_PATH": str(collections),
+        "ANSIBLE_CACHE_PLUGIN_CONNECTION": os.environ["ANSIBLE_CACHE_PLUGIN_CONNECTION"],
+    }
+    install = ("ansible-galaxy", "collection", "install", "--offline", "--no-deps", str(tarball))
     installed = run(*install, env=environment, cwd=tmp_path)
     assert installed.returncode == 0, installed.stdout
     stack = collections / "ansible_collections" / "odoo_deploy" / "stack"
     shutil.copytree(stack / "inventory", tmp_path / "inventory")
-    environment |= {
-        "ANSIBLE_COLLECTIONS_PATH": str(collections),
-        "ANSIBLE_CONFIG": str(stack / "ansible.cfg"),
-        "ANSIBLE_CACHE_PLUGIN_CONNECTION": os.environ["ANSIBLE_CACHE_PLUGIN_CONNECTION"],
-    }
+    environment["ANSIBLE_CONFIG"] = str(stack / "ansible.cfg")
     source = tmp_path / "inventory" / "demo.vagrant_minikube.yml"
     done = run("ansible-playbook", "-i", str(source), "odoo_deploy.stack.site", env=environment)
     assert str(ROOT / "roles") not in done.stdout
