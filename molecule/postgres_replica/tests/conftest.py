@@ -20,6 +20,8 @@ ROOT = Path(os.environ.get("MOLECULE_PROJECT_DIRECTORY", Path(__file__).resolve(
 SCENARIO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks" / "failover"))
 
+# What ansible prints is read by these tests; Molecule asks for colours.
+os.environ |= {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "PY_COLORS": "0"}
 if "MOLECULE_EPHEMERAL_DIRECTORY" in os.environ:
     ephemeral = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
     os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
