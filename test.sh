@@ -101,12 +101,13 @@ lint() {
   check "ruff check" ruff check .
   check "ruff format" ruff format --check .
   check "mypy" mypy runner run.py plugins tests/e2e tests/system tests/production tests/unit/collection docs/generate.py
-  check "shellcheck" shellcheck install_dep.sh test.sh teardown.sh tests/sanity.sh .ci/run images/vm/init images/node/rootfs/usr/local/sbin/*
+  check "shellcheck" shellcheck install_dep.sh test.sh teardown.sh tests/ansible_test.sh tests/compatibility.sh .ci/run images/vm/init images/node/rootfs/usr/local/sbin/*
   check "antsibull-changelog" antsibull-changelog lint
   check "antsibull-docs" lint_documentation
-  check "ansible-test sanity" tests/sanity.sh
+  check "ansible-test sanity" tests/ansible_test.sh sanity
   check "yamllint" yamllint --strict .
   check "ansible-lint" env PATH="$PATH" ANSIBLE_COLLECTIONS_PATH="$PWD/.deploy/collections" ansible-lint --offline
+  check "ansible-test units" tests/ansible_test.sh units
   check "gofmt" unformatted_go
   check "collection builds" ansible-galaxy collection build --force --output-path "$results/dist" .
 }

@@ -236,30 +236,25 @@ from ansible_collections.odoo_deploy.stack.plugins.plugin_utils.files import pri
 try:
     # From ansible-core 2.19 on a string is a template only where it is marked as one.
     from ansible.template import trust_as_template
-except ImportError:
-    trust_as_template = None
+except ImportError:  # before, unless it is marked as none
+    from ansible.utils.unsafe_proxy import AnsibleUnsafeText
+
+    as_plain, as_suspect = str, AnsibleUnsafeText
+else:
+    as_plain, as_suspect = trust_as_template, str
 
 
 # What makes Ansible read a template in a text: a delimiter, or a header that changes the delimiters.
 _SIGNS = ("{", "#jinja2:")
 
 
-def _plain_text_trusted(value: Any) -> Any:
-    """Text that cannot be a template is marked as trusted, so that `ansible-inventory --list` shows it bare."""
-    if isinstance(value, str):
-        return value if any(sign in value for sign in _SIGNS) else trust_as_template(value)
-    if isinstance(value, dict):
-        return {key: _plain_text_trusted(item) for key, item in value.items()}
-    return [_plain_text_trusted(item) for item in value] if isinstance(value, list) else value
-
-
 def _unsafe(value: Any) -> Any:
-    """The value as one that Ansible never evaluates as a template."""
-    if trust_as_template is not None:
-        return _plain_text_trusted(value)
-    from ansible.utils.unsafe_proxy import wrap_var
-
-    return wrap_var(value)
+    """The value as one that Ansible never evaluates as a template, and `ansible-inventory --list` shows bare where it can."""
+    if isinstance(value, str):
+        return as_suspect(value) if any(sign in value for sign in _SIGNS) else as_plain(value)
+    if isinstance(value, dict):
+        return {key: _unsafe(item) for key, item in value.items()}
+    return [_unsafe(item) for item in value] if isinstance(value, list) else value
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):

@@ -707,7 +707,7 @@ def test_templates_in_state_are_never_run(deployment: Deployment, home: Path) ->
     message = {"msg": "{{ hostvars[inventory_hostname] }} {{ copied | default('') }} {{ vagrant_minikube_state }}"}
     debug = ["-m", "ansible.builtin.debug", "-a", json.dumps(message)]
     shown = subprocess.run(
-        [sys.executable, "-m", "ansible", "adhoc", "-i", str(source), "all", "-c", "local", *debug],
+        [sys.executable, "-m", "ansible.cli.adhoc", "-i", str(source), "all", "-c", "local", *debug],
         env={**os.environ, "ANSIBLE_INVENTORY_ENABLED": NAME, "ANSIBLE_FORCE_COLOR": "0"},
         capture_output=True,
         text=True,
@@ -721,7 +721,7 @@ def test_templates_in_state_are_never_run(deployment: Deployment, home: Path) ->
 def test_the_listing_is_json_that_any_program_reads(deployment: Deployment) -> None:
     deployment.up("pg1")
     listed = subprocess.run(
-        [sys.executable, "-m", "ansible", "inventory", "-i", str(deployment.source()), "--list"],
+        [sys.executable, "-m", "ansible.cli.inventory", "-i", str(deployment.source()), "--list"],
         env={**os.environ, "ANSIBLE_INVENTORY_ENABLED": NAME},
         capture_output=True,
         text=True,

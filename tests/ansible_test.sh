@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# ansible-test sanity on the collection, without an ignore file. Works on a copy, for ansible-test wants the folders
+# ansible-test on the collection: sanity, without an ignore file, or units. Works on a copy, for ansible-test wants the folders
 # ansible_collections/NAMESPACE/NAME, and with a home of its own, whose environments the next run finds.
-# Usage: tests/sanity.sh [ansible-test's options, such as --test validate-modules]
+# Usage: tests/ansible_test.sh sanity|units [ansible-test's options, such as --test validate-modules]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=$PWD/.deploy/venv/bin:$PATH
@@ -53,6 +53,11 @@ PYTHON
 cd "$collection"
 git init --quiet .
 git add --all
-# run.py starts by the name that Debian gives to Python, of which ansible-test does not know.
-HOME=$home ansible-test sanity --local --python "$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')" \
-  --requirements --exclude run.py --color no "$@"
+python=$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+case ${1:-} in
+  # run.py starts by the name that Debian gives to Python, of which ansible-test does not know.
+  sanity) HOME=$home ansible-test sanity --local --python "$python" --requirements --color no --exclude run.py "${@:2}" ;;
+  # The runner is no part of what a collection's user imports: its tests are pytest's alone.
+  units) HOME=$home ansible-test units --local --python "$python" --requirements --color no "${@:2}" tests/unit/plugins/ ;;
+  *) echo "usage: tests/ansible_test.sh sanity|units [options]" >&2; exit 2 ;;
+esac
