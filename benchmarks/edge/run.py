@@ -3,6 +3,7 @@
 """Measure the proxy against a plain nginx on the same machine, and against Odoo without a proxy.
 
 Before: ``ansible-playbook benchmarks/edge/plain.yml``; after: the same with ``-e plain_state=absent``. Needs wrk.
+Other configurations (``peers.yml``) take their turns too, with ``--peer``; no goal is about them.
 Each figure is the median of ``--rounds`` runs; the targets take turns, so that a slow minute of the machine hits all.
 Exit status 0: every goal was met; 1: some goal was missed; 2: something to measure did not answer 200.
 """
@@ -104,6 +105,7 @@ def main() -> int:
         "--plain", required=True, metavar="URL", help="the plain nginx of plain.yml, http://ADDRESS:8088"
     )
     parser.add_argument("--odoo", required=True, metavar="URL", help="Odoo without a proxy, http://NODE:32242")
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME=URL", help="may be given several times")
     parser.add_argument(
         "--file", default="/web/static/src/img/favicon.ico", metavar="PATH", help="(default: %(default)s)"
     )
@@ -114,6 +116,7 @@ def main() -> int:
     arguments = parser.parse_args()
 
     targets = {"edge": arguments.edge, "plain": arguments.plain, "odoo": arguments.odoo}
+    targets |= {name: url for name, _sign, url in (peer.partition("=") for peer in arguments.peer)}
     try:
         for name, url in targets.items():
             status, _spent = once(url + arguments.file)
@@ -143,9 +146,9 @@ def main() -> int:
         ("page, added by the proxy, p50, ms", through - direct, "<=", 1.0),
         ("answers that failed", float(edge.errors), "<=", 0.0),
     ]
-    print(f"{'':8}{'requests/s':>12}{'p50 ms':>10}{'p99 ms':>10}{'failed':>8}")
+    print(f"{'':12}{'requests/s':>12}{'p50 ms':>10}{'p99 ms':>10}{'failed':>8}")
     for name, load in figures.items():
-        print(f"{name:8}{load.requests:12.0f}{load.p50:10.2f}{load.p99:10.2f}{load.errors:8}")
+        print(f"{name:12}{load.requests:12.0f}{load.p50:10.2f}{load.p99:10.2f}{load.errors:8}")
     met = True
     for what, value, sign, goal in goals:
         good = value >= goal if sign == ">=" else value <= goal

@@ -1,6 +1,6 @@
 # Copyright: Odoo Deploy contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures how long writes stop and what is lost: switchover, failover with rejoin, and a killed postmaster.
+"""Measures how long writes stop and what is lost: switchover, failover with rejoin, a killed postmaster, 20 returns.
 
     python benchmarks/failover/measure.py -i inventory/demo.vagrant_minikube.yml --runs 5
 
@@ -12,14 +12,16 @@ The controller's address must be in pg_hba.conf, since the writer runs there:
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
+import shlex
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import psycopg
@@ -31,11 +33,26 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Server:
-    """A PostgreSQL machine: inventory name, address and docker container."""
+    """A PostgreSQL machine: inventory name, address, docker container and the words that reach it by ssh."""
 
     name: str
     address: str
     container: str
+    ssh: tuple[str, ...]
+
+    def shell(self, command: str, timeout: float = 120) -> str:
+        """What the command prints as root on the machine; raises with both its outputs when it fails."""
+        done = subprocess.run(
+            [*self.ssh, "sudo", "sh", "-c", shlex.quote(command)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{self.name}: {command}: {done.stdout[-1000:]}{done.stderr[-1000:]}")
+        return done.stdout
 
 
 @dataclass(frozen=True)
@@ -93,8 +110,21 @@ def inventory(path: str, deploy: pathlib.Path, extra: tuple[str, ...]) -> Site:
     names = [host for group in ("postgres_primary", "postgres_replica") for host in listing[group]["hosts"]]
     nodes = pathlib.Path(os.environ.get("ODOO_DEPLOY_NODES") or ROOT / "inventory" / "nodes.yml")
     deployment = yaml.safe_load(nodes.read_text(encoding="utf-8"))["deployment"]
-    servers = tuple(Server(name, hostvars[name]["peer_address"], f"{deployment}-{name}") for name in names)
+    servers = tuple(
+        Server(name, hostvars[name]["peer_address"], f"{deployment}-{name}", ssh(hostvars[name])) for name in names
+    )
     return Site(path, servers, deploy / "secrets", extra)
+
+
+def ssh(host: Mapping[str, object]) -> tuple[str, ...]:
+    """The command that reaches a machine as Ansible does."""
+    return (
+        "ssh",
+        *shlex.split(str(host.get("ansible_ssh_common_args", ""))),
+        *("-o", "ConnectTimeout=10", "-o", "BatchMode=yes"),
+        *("-p", str(host.get("ansible_port", 22)), "-i", str(host["ansible_ssh_private_key_file"])),
+        f"{host['ansible_user']}@{host['ansible_host']}",
+    )
 
 
 def docker(*words: str) -> None:
@@ -160,22 +190,58 @@ def failover(site: Site) -> dict[str, float]:
     return figures
 
 
+def returns(site: Site) -> dict[str, float]:
+    """After a failover the old primary's machine comes back again and again; it must never accept a write."""
+    old = primary(site)
+    docker("kill", old.container)
+    site.playbook("failover.yml")
+    asked = writable = refused = 0
+    for _number in range(RETURNS):
+        watcher = Watcher(site.conninfo((old,), "any"))
+        watcher.start()
+        docker("start", old.container)
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            time.sleep(1)
+            with contextlib.suppress(RuntimeError, subprocess.TimeoutExpired):  # until sshd is there
+                if "not starting" in old.shell(
+                    "journalctl --boot --grep 'boot guard' --output cat || true", timeout=10
+                ):
+                    refused += 1
+                    break
+        time.sleep(3)
+        watcher.stop()
+        docker("kill", old.container)
+        asked, writable = asked + watcher.asked, writable + watcher.writable
+    docker("start", old.container)
+    time.sleep(10)
+    return {
+        "returns": RETURNS,
+        "guard_refused": refused,
+        "old_primary_asked": asked,
+        "old_primary_writable": writable,
+        "rejoin_s": site.playbook("rejoin.yml"),
+    }
+
+
 def crash(site: Site) -> dict[str, float]:
     """kill -9 of the postmaster: systemd starts it again, nobody promotes."""
     server = primary(site)
 
     def act() -> dict[str, float]:
-        docker("exec", server.container, "sh", "-c", "kill -9 $(head -1 /var/lib/postgresql/*/main/postmaster.pid)")
+        server.shell("kill -9 $(head -1 /var/lib/postgresql/*/main/postmaster.pid)")
         time.sleep(8)
         return {}
 
     return measured(site, "crash", act)
 
 
+RETURNS = 20
 SCENARIOS: dict[str, Callable[[Site], dict[str, float]]] = {
     "switchover": switchover,
     "failover": failover,
     "crash": crash,
+    "returns": returns,
 }
 
 

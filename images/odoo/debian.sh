@@ -23,8 +23,11 @@ for language in $LANGUAGES; do names="$names -o -name $language.dat -o -name ${l
 # shellcheck disable=SC2086
 find /usr/share/python-babel-localedata "$site/babel" -name '*.dat' ! \( $names -o -path '*/global.dat' \) -delete
 set +f
-# Tests of the addons, and the pictures of the application store.
-find "$python/addons" -mindepth 2 -maxdepth 3 -type d \( -path '*/tests' -o -path '*/static/tests' \) -prune -exec rm -rf {} +
+# Tests of the addons, but for addons that load them (resource, which half of Odoo builds on); pictures of the application store.
+for tests in "$python"/addons/*/tests; do
+  grep -qsw tests "${tests%/tests}/__init__.py" "${tests%/tests}/__manifest__.py" || rm -rf "$tests"
+done
+find "$python/addons" -mindepth 3 -maxdepth 3 -type d -path '*/static/tests' -prune -exec rm -rf {} +
 find "$python/addons" -path '*/static/description/*' -type f ! -name 'icon.*' -delete
 
 # Needed by packages that are not used: databases are dumped where they are, wkhtmltopdf draws without OpenGL drivers,
@@ -47,7 +50,7 @@ rm -rf /var/lib/apt/lists /var/cache/apt /var/cache/debconf/*-old /var/lib/dpkg/
   /usr/share/perl /usr/share/perl5 /usr/share/iso-codes /usr/share/libwacom /usr/share/lintian /usr/share/bug \
   /usr/lib/x86_64-linux-gnu/perl /usr/lib/x86_64-linux-gnu/dri /root/.cache
 # What was cut must not be missed at the first import.
-python3 -c 'import odoo, odoo.http, odoo.addons'
+python3 -c 'import odoo, odoo.http, odoo.addons, odoo.addons.resource'
 if [ "$PDF" != 0 ]; then
   echo '<h1>Report</h1>' | QT_QPA_PLATFORM=offscreen XDG_RUNTIME_DIR=/tmp wkhtmltopdf --quiet - /tmp/report.pdf
   head -c 5 /tmp/report.pdf | grep -q %PDF-

@@ -249,7 +249,7 @@ _SIGNS = ("{", "#jinja2:")
 
 
 def _unsafe(value: Any) -> Any:
-    """The value as one that Ansible never evaluates as a template, and `ansible-inventory --list` shows bare where it can."""
+    """The value as one that Ansible never evaluates as a template; the listing shows it bare where it can."""
     if isinstance(value, str):
         return as_suspect(value) if any(sign in value for sign in _SIGNS) else as_plain(value)
     if isinstance(value, dict):

@@ -10,12 +10,16 @@ user C(postgres). Needs nothing but PostgreSQL's own programs.
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import hashlib
 import json
 import os
 import pwd
+import socket
+import ssl
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +47,7 @@ SELECT json_build_object(
     WHERE f.error IS NOT NULL AND f.error <> 'setting could not be applied'), '[]'),
   'hba_errors', coalesce((SELECT json_agg('line ' || line_number || ': ' || error)
     FROM pg_hba_file_rules WHERE error IS NOT NULL), '[]'),
+  'checksum_failures', (SELECT coalesce(sum(checksum_failures), 0)::int FROM pg_stat_database),
   'synchronous_standby_names', current_setting('synchronous_standby_names'),
   'standbys', coalesce((SELECT json_agg(json_build_object(
       'name', application_name, 'address', host(client_addr), 'state', r.state, 'sync_state', sync_state,
@@ -138,6 +143,42 @@ def missing_packages(names: list[str]) -> list[str]:
     return [name for name in names if name not in installed]
 
 
+def replaced_files(maps: str) -> list[str]:
+    """Programs and libraries that a process still runs although a package put newer ones in their place.
+
+    maps is the text of C(/proc/PID/maps), where the kernel marks files that are gone; shared memory is marked likewise.
+    """
+    paths = (line.split(maxsplit=5)[5] for line in maps.splitlines() if line.endswith(" (deleted)"))
+    return sorted({path[: -len(" (deleted)")] for path in paths if path.startswith(("/usr/", "/lib"))})
+
+
+def served_certificate(port: int, timeout: float = 5) -> str | None:
+    """The certificate, as PEM, that the server on this machine shows to clients now; None without an answer in TLS.
+
+    Begins as libpq does, by an SSLRequest (source: "SSL Session Encryption", Frontend/Backend Protocol).
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # looked at, not trusted
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=timeout) as plain:
+            plain.sendall(bytes.fromhex("0000000804d2162f"))
+            if plain.recv(1) != b"S":
+                return None
+            with context.wrap_socket(plain) as secured:
+                shown = secured.getpeercert(binary_form=True) or b""
+                # Else the server logs a reset connection; one that hangs up first has nothing to log.
+                with contextlib.suppress(OSError):
+                    secured.unwrap()
+                return ssl.DER_cert_to_PEM_cert(shown)
+    except OSError:
+        return None
+
+
+def leaf(pem: str) -> str:
+    """The first certificate of a PEM text, without line breaks."""
+    return "".join(pem.partition("-----END")[0].split())
+
+
 def newest_version(cluster: str) -> str:
     """Highest major version with a configured cluster of that name, else C(0), which is installed nowhere."""
     found = [path.parts[3] for path in Path("/etc/postgresql").glob(f"*/{cluster}/postgresql.conf")]
@@ -186,6 +227,14 @@ class Server:
         except (OSError, ValueError, IndexError):
             return None
         return pid if name == "postgres" else None
+
+    def replaced(self) -> list[str]:
+        """What the running postmaster has of packages that were upgraded since it started."""
+        pid = self.postmaster()
+        try:
+            return replaced_files(Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")) if pid else []
+        except OSError:
+            return []
 
     def port(self) -> str:
         """Port of postgresql.conf's own line, as pg_createcluster wrote it; conf.d does not set it."""
@@ -236,6 +285,15 @@ class Server:
         )
         return done.stdout.strip()
 
+    def following_state(self, seconds: float, certificate: str | None = None) -> dict[str, Any]:
+        """state() as soon as this server streams as a standby, else what it is after that many seconds."""
+        end = time.monotonic() + seconds
+        while True:
+            server = self.state(certificate)
+            if server["following"] or time.monotonic() >= end:
+                return server
+            time.sleep(0.2)
+
     def state(self, certificate: str | None = None) -> dict[str, Any]:
         """Everything a role or a day-2 playbook decides by; see the RETURN of the module C(postgres_server_info)."""
         server: dict[str, Any] = {
@@ -258,6 +316,8 @@ class Server:
             "pending_restart": {},
             "floor_changes": [],
             "config_stale": False,
+            "checksum_failures": 0,
+            "replaced_files": [],
             "config_errors": [],
             "hba_errors": [],
             "standbys": [],
@@ -265,6 +325,7 @@ class Server:
             "slots": [],
             "synchronous_standby_names": "",
             "certificate": None,
+            "certificate_served": None,
         }
         if certificate and Path(certificate).exists():
             server["certificate"] = Path(certificate).read_text(encoding="ascii")
@@ -278,6 +339,10 @@ class Server:
         server["timeline"] = control["timeline"]
         server["lsn"] = max(control["checkpoint"], control["minimum_recovery"], key=lambda lsn: lsn_number(lsn) or 0)
         if server["running"]:
+            server["replaced_files"] = self.replaced()
+            if server["certificate"]:
+                served = served_certificate(int(self.port()))
+                server["certificate_served"] = served is not None and leaf(served) == leaf(server["certificate"])
             try:
                 server.update(json.loads(self.sql(STATE_SQL)))
             except RuntimeError as error:

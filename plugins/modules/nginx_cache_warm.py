@@ -13,20 +13,27 @@ version_added: 1.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 description:
   - Reads pages of Odoo through the proxy like a browser, collects the stylesheets, scripts and pictures they name, and
-    asks for each of them in every encoding, so that the next browser finds them stored.
+    the fonts and pictures that the stylesheets name (WOFF and bitmaps; the rest is for browsers of the past, or
+    for later pages), and asks for each of them in every encoding, so that the next browser finds them stored.
   - With O(login) it logs in too, so that the bundles of the web client are among them. The session is logged out again.
 attributes:
   check_mode:
     description: It only asks, so there is nothing to leave out; the task is skipped.
     support: none
 options:
-  url:
-    description: The proxy, C(http[s]://ADDRESS[:PORT]).
-    type: str
+  urls:
+    description: The proxy, C(http[s]://ADDRESS[:PORT]), by each scheme that it serves. Pages are read by the first one.
+    type: list
+    elements: str
     required: true
-  name:
-    description: Host header to send; entries of the cache belong to one name. The default is the address in O(url).
-    type: str
+    aliases: [url]
+  names:
+    description: >-
+      Host headers to send; entries of the cache belong to one name and scheme. Pages are read under the first one.
+      The default is the address in O(urls).
+    type: list
+    elements: str
+    aliases: [name]
   pages:
     description: Paths of pages to read before logging in.
     type: list
@@ -66,7 +73,7 @@ options:
 EXAMPLES = r"""
 - name: Warm the cache
   odoo_deploy.stack.nginx_cache_warm:
-    url: http://192.0.2.31
+    urls: [http://192.0.2.31]
     patterns: ["/[a-z0-9_]+/static/.+", "/web/assets/.+[.](js|css)"]
 """
 
@@ -92,6 +99,9 @@ from dataclasses import dataclass, field
 from ansible.module_utils.basic import AnsibleModule
 
 REFERENCE = re.compile(r"""(?:src|href)\s*=\s*["']([^"'#]+)""")
+STYLE_REFERENCE = re.compile(r"""url\(\s*["']?([^"')#]+)""")
+# Files that are compressed in themselves: stored in one form, whatever a browser accepts.
+COMPRESSED = (".gif", ".ico", ".jpeg", ".jpg", ".png", ".webp", ".woff", ".woff2")
 TOKEN = re.compile(r"""name=["']csrf_token["']\s+value=["']([^"']+)|csrf_token:\s*["']([^"']+)""")
 
 
@@ -99,14 +109,19 @@ class WarmError(Exception):
     """A reason the cache was not warmed, in words for the person who runs the play."""
 
 
-def references(page: str, patterns: list[str]) -> set[str]:
-    """Return the paths, with their arguments, that ``page`` names and one of ``patterns`` matches.
+def references(text: str, patterns: list[str], sheet: str = "") -> set[str]:
+    """Return the paths, with their arguments, that ``text`` names and one of ``patterns`` matches.
 
-    Only paths on the same site count: ``https://elsewhere/x.js`` and ``//elsewhere/x.js`` do not.
+    ``text`` is a page, or the stylesheet whose path ``sheet`` is. Only paths on the same site count:
+    ``https://elsewhere/x.js`` and ``//elsewhere/x.js`` do not.
     """
+    if sheet:
+        named = {urllib.parse.urljoin(sheet, match) for match in STYLE_REFERENCE.findall(text)}
+    else:
+        named = {html.unescape(match) for match in REFERENCE.findall(text)}
     found = set()
-    for match in REFERENCE.finditer(page):
-        parts = urllib.parse.urlsplit(html.unescape(match.group(1)))
+    for reference in named:
+        parts = urllib.parse.urlsplit(reference)
         if not parts.netloc and not parts.scheme and any(re.fullmatch(pattern, parts.path) for pattern in patterns):
             found.add(urllib.parse.urlunsplit(("", "", parts.path, parts.query, "")))
     return found
@@ -182,8 +197,8 @@ class Browser:
             raise WarmError(f"Odoo does not let {login} log in (it answers {status})")
 
 
-def warm(module: AnsibleModule, browser: Browser) -> tuple[list[str], int]:
-    """Ask for all files; return their paths and how many answers came from Odoo."""
+def collect(module: AnsibleModule, browser: Browser) -> tuple[list[str], list[str]]:
+    """Return the paths of all files that the pages name, and of those that only their stylesheets name, sorted."""
     patterns: list[str] = module.params["patterns"]
     files: set[str] = set()
     for page in module.params["pages"]:
@@ -194,21 +209,36 @@ def warm(module: AnsibleModule, browser: Browser) -> tuple[list[str], int]:
             files |= references(browser.page(page), patterns)
         browser.ask("/web/session/logout")
     browser.cookies.clear()
+    drawn: set[str] = set()
+    for sheet in files:
+        if urllib.parse.urlsplit(sheet).path.endswith(".css"):
+            drawn |= references(browser.page(sheet), patterns, sheet)
+    return sorted(files), sorted(
+        file for file in drawn - files if urllib.parse.urlsplit(file).path.endswith(COMPRESSED)
+    )
+
+
+def fetch(browser: Browser, files: list[str], encodings: list[str], *, missing: bool = False) -> int:
+    """Ask for all files in all encodings; return how many answers came from Odoo.
+
+    A stylesheet may name a font that was never there (``missing``); what a page names has to be there.
+    """
     fetched = 0
-    for path in sorted(files):
-        for encoding in module.params["encodings"]:
+    for path in files:
+        once = urllib.parse.urlsplit(path).path.endswith(COMPRESSED)
+        for encoding in encodings[:1] if once else encodings:
             status, headers, _body = browser.ask(path, encoding)
-            if status != 200:
+            if status != 200 and not (missing and status == 404):
                 raise WarmError(f"{browser.url.geturl()}{path}, which a page names, answers {status} instead of 200")
-            fetched += headers.get("X-Cache-Status") in ("MISS", "EXPIRED")
-    return sorted(files), fetched
+            fetched += status == 200 and headers.get("X-Cache-Status") in ("MISS", "EXPIRED")
+    return fetched
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "url": {"type": "str", "required": True},
-            "name": {"type": "str"},
+            "urls": {"type": "list", "elements": "str", "required": True, "aliases": ["url"]},
+            "names": {"type": "list", "elements": "str", "aliases": ["name"]},
             "pages": {"type": "list", "elements": "str", "default": ["/web/login"]},
             "user_pages": {"type": "list", "elements": "str", "default": ["/web"]},
             "patterns": {"type": "list", "elements": "str", "required": True},
@@ -220,18 +250,27 @@ def main() -> None:
         },
         required_by={"login": ["password"]},
     )
-    url = urllib.parse.urlsplit(module.params["url"])
-    if url.scheme not in ("http", "https") or not url.hostname:
-        module.fail_json(msg=f"url: {module.params['url']!r} is not of the form http[s]://ADDRESS[:PORT]")
-    context = ssl.create_default_context() if url.scheme == "https" else None
-    if context and not module.params["validate_certs"]:
+    context = ssl.create_default_context()
+    if not module.params["validate_certs"]:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    browsers = []
+    for text in module.params["urls"]:
+        url = urllib.parse.urlsplit(text)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            module.fail_json(msg=f"urls: {text!r} is not of the form http[s]://ADDRESS[:PORT]")
+        for name in module.params["names"] or [url.netloc]:
+            browsers.append(Browser(url, name, context if url.scheme == "https" else None, module.params["timeout"]))
+    if not browsers:
+        module.fail_json(msg="urls: at least one is needed")
     try:
-        browser = Browser(url, module.params["name"] or url.netloc, context, module.params["timeout"])
-        files, fetched = warm(module, browser)
+        files, drawn = collect(module, browsers[0])
+        fetched = 0
+        for browser in browsers:
+            fetched += fetch(browser, files, module.params["encodings"])
+            fetched += fetch(browser, drawn, module.params["encodings"], missing=True)
     except WarmError as problem:
         module.fail_json(msg=str(problem))
-    module.exit_json(changed=fetched > 0, files=files, fetched=fetched)
+    module.exit_json(changed=fetched > 0, files=files + drawn, fetched=fetched)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,10 @@ options:
     type: list
     elements: path
     default: []
+  following_within:
+    description: Seconds to wait until the server streams as a standby; the answer comes then, or after them.
+    type: int
+    default: 0
   packages:
     description: Names of Debian packages to look for.
     type: list
@@ -65,6 +69,9 @@ server:
       a configuration file is newer than the configuration that was loaded.
     - C(server.files) maps each of O(files) to C(MODE OWNER GROUP SHA1), or to null where it is missing.
       C(server.missing_packages) lists those of O(packages) that are not installed.
+    - C(server.replaced_files) lists programs and libraries that the running server still has of packages
+      that were upgraded. C(server.checksum_failures) counts the reads of corrupt pages.
+      C(server.certificate_served) says, where O(certificate) is given and the server runs, whether clients see it.
   returned: always
   type: dict
   sample:
@@ -92,13 +99,16 @@ def main() -> None:
             "cluster": {"type": "str", "default": "main"},
             "certificate": {"type": "path"},
             "files": {"type": "list", "elements": "path", "default": []},
+            "following_within": {"type": "int", "default": 0},
             "packages": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
     asked = module.params
     try:
-        server = Server(asked["version"], asked["cluster"]).state(asked["certificate"])
+        server = Server(asked["version"], asked["cluster"]).following_state(
+            asked["following_within"], asked["certificate"]
+        )
         server["files"] = {path: fingerprint(path) for path in asked["files"]}
         server["missing_packages"] = missing_packages(asked["packages"]) if asked["packages"] else []
     except (RuntimeError, OSError, KeyError) as error:

@@ -56,10 +56,11 @@ def test_cadvisor_runs_on_every_node(cluster: Cluster) -> None:
 
 @pytest.mark.nginx
 def test_every_target_is_up(prometheus: Prometheus, deployment: Deployment) -> None:
-    """Every target of Prometheus is up, the four machines among them"""
-    eventually(lambda: prometheus.assert_up("prometheus", "cadvisor", "node"), seconds=4 * SCRAPE)
-    machines = {instance for job, instance in prometheus.targets() if job == "node"}
-    assert machines == {machine.name for machine in deployment.machines()}
+    """Every target of Prometheus is up, the four machines and the proxies' figures among them"""
+    eventually(lambda: prometheus.assert_up("prometheus", "cadvisor", "node", "nginx"), seconds=4 * SCRAPE)
+    for job, group in (("node", "machines"), ("nginx", "nginx")):
+        instances = {instance for name, instance in prometheus.targets() if name == job}
+        assert instances == set(deployment.names(group)), job
 
 
 @pytest.mark.odoo

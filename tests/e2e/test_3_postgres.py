@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 
 import psycopg
@@ -104,6 +105,24 @@ def test_listens_only_where_needed(machines: list[Machine]) -> None:
         listening = {line.split()[3].rsplit(":", 1)[0] for line in machine.run("ss -Hltn 'sport = :5432'").splitlines()}
         assert listening <= {"127.0.0.1", "[::1]", machine.address}, f"{machine.name}: {listening}"
         assert machine.address in listening
+
+
+def test_backups_are_kept(deployment: Deployment, primary: Machine) -> None:
+    """A whole backup is in the repository, and the WAL of this moment gets there"""
+    if sql(primary, "SHOW archive_mode") == "off":  # postgres_backup_enabled: false
+        return
+    segment = sql(primary, "SELECT pg_walfile_name(pg_switch_wal())")
+
+    def archived() -> None:
+        assert sql(primary, "SELECT coalesce(last_archived_wal, '') FROM pg_stat_archiver")[:24] >= segment
+
+    def backed_up() -> None:
+        told = primary.run(f"runuser -u postgres -- pgbackrest --stanza={deployment.name} --output=json info")
+        backups = json.loads(told)[0]["backup"]
+        assert backups and not backups[-1]["error"], backups
+
+    eventually(archived, seconds=60, every=0.3)
+    eventually(backed_up, seconds=90)
 
 
 def test_node_exporter_tells_its_name(machines: list[Machine]) -> None:

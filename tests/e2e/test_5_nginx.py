@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 import subprocess
 import uuid
 
 import pytest
-from support.deployment import Deployment, Machine
+from support.deployment import DEPLOY_DIR, Cluster, Deployment, Machine, eventually
 from support.odoo import Door
 
 pytestmark = pytest.mark.nginx
@@ -55,6 +57,20 @@ def test_session_goes_from_proxy_to_proxy(
         assert door.user_id() == uid, door.url
 
 
+def test_https_by_the_deployments_authority(machines: list[Machine]) -> None:
+    """The login page is 200 over HTTPS through both proxies, by a certificate of the deployment's own authority"""
+    authority = str(DEPLOY_DIR / "secrets" / "ca" / "ca.crt")
+    context = ssl.create_default_context(cafile=authority)
+    for machine in machines:
+        answer = Door(f"https://{machine.address}", verify=authority).get("/web/login")
+        assert answer.status_code == 200, machine.name
+        # HTTP serves too, so no browser may be told to insist on HTTPS.
+        assert "Strict-Transport-Security" not in answer.headers
+        connection = socket.create_connection((machine.address, 443), timeout=10)
+        with context.wrap_socket(connection, server_hostname=machine.address) as tls:
+            assert tls.version() in ("TLSv1.2", "TLSv1.3")
+
+
 def test_static_file_is_cached(proxies: dict[str, Door]) -> None:
     """The same static file is a MISS, then a HIT, on each proxy"""
     path = f"{STATIC}?unique={uuid.uuid4().hex}"
@@ -86,6 +102,25 @@ def test_users_page_is_never_cached(proxies: dict[str, Door], deployment: Deploy
         assert theirs.status_code in (302, 303), name
         assert "session_info" in mine.text
         assert "session_info" not in theirs.text
+
+
+def test_request_id_is_in_odoos_log(proxies: dict[str, Door], cluster: Cluster, odoo_pods: list[str]) -> None:
+    """A request's id, as each proxy answers and logs it, stands in the JSON log of the pod that served it"""
+    for name, door in proxies.items():
+        wanted = door.get("/web/login").headers["X-Request-Id"]
+
+        def logged(name: str = name, wanted: str = wanted) -> None:
+            lines = [
+                json.loads(line)
+                for pod in odoo_pods
+                for line in cluster.core.read_namespaced_pod_log(pod, "odoo", tail_lines=500).splitlines()
+                if wanted in line
+            ]
+            assert lines, f"{name}: no pod has logged {wanted}"
+            assert {line["request_id"] for line in lines} == {wanted}
+            assert any("/web/login" in line["message"] for line in lines)
+
+        eventually(logged, seconds=10)
 
 
 def test_nothing_listens_everywhere(deployment: Deployment) -> None:

@@ -7,17 +7,61 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import requests
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 
 from support.deployment import Deployment  # noqa: E402
+from support.odoo import Door  # noqa: E402
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+class Clicks:
+    """Somebody logged in who clicks five times a second, at each proxy in turn. Counts what came."""
+
+    def __init__(self, doors: list[Door]) -> None:
+        self.doors, self.stop = doors, threading.Event()
+        self.answers: Counter[str] = Counter()
+        self.thread = threading.Thread(target=self._click)
+
+    def _click(self) -> None:
+        number = 0
+        while not self.stop.wait(0.2):
+            door = self.doors[number % len(self.doors)]
+            number += 1
+            self.answers[self._answer(door)] += 1
+
+    @staticmethod
+    def _answer(door: Door) -> str:
+        parameters = {"model": "res.users", "method": "read", "args": [[2], ["login"]], "kwargs": {}}
+        try:
+            answer = requests.post(
+                f"{door.url}/web/dataset/call_kw",
+                json={"jsonrpc": "2.0", "params": parameters},
+                headers={"Cookie": f"session_id={door.session_id}"},
+                timeout=10,
+            )
+        except requests.RequestException as error:
+            return type(error).__name__
+        if answer.status_code == 503 and "Odoo is being updated" in answer.text:
+            return "maintenance"
+        return "right" if '"login": "admin"' in answer.text else f"{answer.status_code}: {answer.text[:200]}"
+
+    def __enter__(self) -> Clicks:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_unused: object) -> None:
+        self.stop.set()
+        self.thread.join()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -56,3 +100,13 @@ def deploys(run: Run) -> Callable[[], str]:
         return done.stdout
 
     return call
+
+
+@pytest.fixture(scope="module")
+def doors(deployment: Deployment) -> list[Door]:
+    """Both proxies with one session."""
+    doors = [Door(f"http://{machine.address}") for machine in deployment.machines("nginx")]
+    doors[0].log_in("admin", deployment.secret("odoo_admin_password"))
+    for door in doors:
+        door.session_id = doors[0].session_id
+    return doors

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from subprocess import DEVNULL
 
 import requests
-from conftest import ROOT, Run
+from conftest import ROOT, Clicks, Run
 from support.deployment import Deployment, eventually
+from support.odoo import Door
 
 
 def docker(*arguments: str) -> str:
@@ -72,3 +73,24 @@ def test_node_comes_back_after_a_restart(deployment: Deployment) -> None:
     began = time.monotonic()
     eventually(check, seconds=90)
     assert time.monotonic() - began <= 90
+
+
+def test_pod_killed_in_mid_session_costs_no_click(deployment: Deployment, doors: list[Door]) -> None:
+    """All processes of one of three pods get SIGKILL while somebody clicks at both proxies: no click fails."""
+    selector = "app.kubernetes.io/name=odoo,app.kubernetes.io/component=web"
+    pod = deployment.cluster.pods("odoo", selector)[0]
+    number = pod.status.container_statuses[0].container_id.rsplit("/", 1)[1]
+    node = f"{deployment.name}-{pod.spec.node_name}"
+    with Clicks(doors) as clicks:
+        time.sleep(2)
+        docker("exec", node, "ctr", "-n", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", "--all", number)
+        time.sleep(15)
+    assert set(clicks.answers) == {"right"}, clicks.answers
+    assert clicks.answers["right"] > 50
+
+    def restarted() -> None:
+        (now,) = [p for p in deployment.cluster.pods("odoo", selector) if p.metadata.name == pod.metadata.name]
+        assert now.status.container_statuses[0].restart_count == pod.status.container_statuses[0].restart_count + 1
+        assert now.status.container_statuses[0].ready
+
+    eventually(restarted, seconds=90)

@@ -7,8 +7,8 @@ edge that stores or mixes up anything of one client therefore shows it to the ne
 
 ``POST /_mode`` with a JSON object replaces the mode (all keys optional)::
 
-    {"status": 200, "delay": 0.0, "headers": {"Cache-Control": "private"}, "drop": false, "truncate": false,
-     "version": "1"}
+    {"status": 200, "delay": 0.0, "headers": {"Cache-Control": "private", "Vary": null}, "drop": false,
+     "truncate": false, "version": "1"}
 
 ``GET /_seen`` answers with the list of requests since the last ``POST /_mode``, as
 ``{"method", "path", "headers", "body"}``.
@@ -85,7 +85,8 @@ class Handler(BaseHTTPRequestHandler):
         headers = {"Cache-Control": "public, max-age=604800", "Vary": "*", "X-Accel-Expires": "86400"}
         headers.update(dict(mode.get("headers", {})))  # type: ignore[call-overload]
         for name, value in headers.items():
-            self.send_header(name, str(value))
+            if value is not None:
+                self.send_header(name, str(value))
         if status != 304:
             self.send_header("Content-Length", str(len(text)))
         self.end_headers()

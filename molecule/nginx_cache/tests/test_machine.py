@@ -37,11 +37,12 @@ def test_workers_are_unprivileged(host: Any) -> None:
 
 
 def test_listens_only_where_it_must(host: Any, edge: Edge) -> None:
-    """Port 80 is bound on the machine's address alone; the inner ports on loopback."""
+    """Port 80 is bound on the machine's address and the floating one alone; the inner ports on loopback."""
     with host.sudo():
         listening = host.check_output("ss -Hlntp")
     own = sorted(line.split()[3] for line in listening.splitlines() if '"nginx"' in line)
-    assert own == sorted([f"{edge.address}:80", "127.0.0.1:8081", "127.0.0.1:8082"])
+    floating = edge.address.rpartition(".")[0] + ".30"
+    assert own == sorted([f"{edge.address}:80", f"{floating}:80", "127.0.0.1:8081", "127.0.0.1:8082"])
 
 
 def test_current_tree_is_the_good_one_and_loaded(host: Any) -> None:

@@ -10,13 +10,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import kubernetes
 import pytest
+import testinfra
 from kubernetes.stream import portforward, stream
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -31,6 +32,11 @@ def eventually(check: Callable[[], bool], seconds: float, what: str) -> float:
         assert time.monotonic() - started < seconds, f"not within {seconds:.0f} s: {what}"
         time.sleep(0.5)
     return time.monotonic() - started
+
+
+def sql(host: Any, database: str, query: str) -> str:
+    """What a query gives, as the server's superuser."""
+    return str(host.check_output("runuser -u postgres -- psql -qAtX -d %s -c %s", database, query))
 
 
 @dataclass
@@ -141,6 +147,14 @@ class Deployment:
             timeout=900,
             env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
         )
+
+
+@pytest.fixture(scope="session")
+def host() -> Iterator[Any]:
+    """The database server, as root; testinfra's own would also be the cluster's node, where nobody can log in."""
+    machine = testinfra.get_host(f"ansible://pg1?ansible_inventory={PROJECT}/inventory/demo.vagrant_minikube.yml")
+    with machine.sudo():
+        yield machine
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
-from conftest import NAMESPACE, Deployment
+from conftest import NAMESPACE, Deployment, eventually, sql
 
 WRONG = {
     "a module that does not exist": (
@@ -42,6 +46,55 @@ def test_a_wrong_deployment_stops_and_old_pods_serve(
     assert all(pod.request("GET", "/web/login")[0] == 200 for pod in deployment.pods())
 
 
+@pytest.fixture
+def full_disk(host) -> Iterator[None]:
+    """What Odoo makes anew in its database goes to a disk of 4 MiB that is full; what is there stays where it is."""
+    place = "/var/lib/postgresql/proof_full"
+    host.check_output(f"mkdir -p {place} && mount -t tmpfs -o size=4m,uid=$(id -u postgres),mode=0700 tmpfs {place}")
+    try:
+        sql(host, "postgres", f"CREATE TABLESPACE proof_full LOCATION '{place}'")
+        sql(host, "postgres", "GRANT CREATE ON TABLESPACE proof_full TO odoo")
+        sql(host, "postgres", "ALTER ROLE odoo IN DATABASE odoo SET default_tablespace = proof_full")
+        assert host.run(f"dd if=/dev/zero of={place}/filler bs=4k").rc == 1
+        yield
+    finally:
+        sql(host, "postgres", "ALTER ROLE odoo IN DATABASE odoo RESET default_tablespace")
+        # The last connection that had one of its files open may still be at work.
+        eventually(
+            lambda: host.run("runuser -u postgres -- psql -qc 'DROP TABLESPACE IF EXISTS proof_full'").rc == 0,
+            30,
+            "nothing is left on the disk",
+        )
+        host.check_output(f"umount {place} && rmdir {place}")
+
+
+def test_a_full_disk_stops_the_rollout_and_pods_may_restart(deployment: Deployment, host, full_disk: None) -> None:
+    """A module has no room for its tables: the job's pod and the disk are named; pods serve, and new ones may start."""
+    before = [pod.name for pod in deployment.pods()]
+    played = deployment.play("-e", '{"odoo_k8s_modules": ["base", "web", "bus", "resource"]}')
+    assert played.returncode != 0
+    said = played.stdout[played.stdout.rindex("failed; old web pods were not touched") :]
+    assert "No space left on device" in said, played.stdout[-3000:]
+    assert "Pod odoo-init-" in said
+    assert [pod.name for pod in deployment.pods()] == before
+    assert all(pod.request("GET", "/web/login")[0] == 200 for pod in deployment.pods())
+    assert sql(host, "odoo", "SELECT value FROM ir_config_parameter WHERE key = 'odoo_deploy.state'") == "ready"
+    assert sql(host, "odoo", "SELECT count(*) FROM ir_module_module WHERE state LIKE 'to %'") == "0"
+
+
+def test_two_deployments_at_once_both_end_well(deployment: Deployment) -> None:
+    """Two people apply different settings in the same moment: both succeed, three pods run one of the two."""
+    settings = [json.dumps({"odoo_k8s_config": {"limit_request": number}}) for number in (8100, 8200)]
+    with ThreadPoolExecutor(2) as pool:
+        for played in pool.map(lambda text: deployment.play("-e", text), settings):
+            assert played.returncode == 0, played.stdout[-3000:]
+    eventually(lambda: len(deployment.pods()) == 3 and all(p.ready() for p in deployment.pods()), 120, "three pods")
+    limits = {pod.run("grep", "limit_request", "/tmp/odoo-deploy/odoo.conf").strip() for pod in deployment.pods()}
+    assert len(limits) == 1
+    assert limits <= {"limit_request = 8100", "limit_request = 8200"}
+
+
+# The last one: it goes back to the settings of the scenario.
 def test_a_quota_stops_the_rollout_with_its_name(deployment: Deployment) -> None:
     """No pod can be made: the quota is named, the old pods serve; without the quota the next run goes through."""
     pods = len(deployment.core.list_namespaced_pod(NAMESPACE, field_selector="status.phase=Running").items)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 
-from conftest import NAMESPACE, Deployment, eventually
+from conftest import NAMESPACE, Deployment, eventually, sql
 
 # A pod's connections carry its name.
 HOLDER = (
@@ -18,7 +18,8 @@ HOLDER = (
 def job_like(deployment: Deployment, name: str, database: str) -> None:
     """Start a Job like the one that initialised the deployment, on another database."""
     client = deployment.batch.api_client
-    (source,) = deployment.batch.list_namespaced_job(NAMESPACE, label_selector="app.kubernetes.io/component=init").items
+    jobs = deployment.batch.list_namespaced_job(NAMESPACE, label_selector="app.kubernetes.io/component=init").items
+    source = next(job for job in jobs if job.status.succeeded)
     body = client.sanitize_for_serialization(source)
     spec = body["spec"]
     for key in ("selector", "manualSelector"):
@@ -40,11 +41,6 @@ def log(deployment: Deployment, name: str) -> str:
     """What the Job's pods said."""
     pods = deployment.core.list_namespaced_pod(NAMESPACE, label_selector=f"batch.kubernetes.io/job-name={name}").items
     return "\n".join(deployment.core.read_namespaced_pod_log(pod.metadata.name, NAMESPACE) for pod in pods)
-
-
-def sql(host, database: str, query: str) -> str:
-    """The first column of a query, as the server's superuser."""
-    return host.check_output("runuser -u postgres -- psql -qAtX -d %s -c %s", database, query)
 
 
 def test_killed_half_way_twice_and_two_at_once(host, deployment: Deployment) -> None:

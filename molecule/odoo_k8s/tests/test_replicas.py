@@ -10,7 +10,7 @@ import re
 import threading
 import time
 
-from conftest import Deployment, eventually
+from conftest import Deployment, eventually, sql
 
 SIGNAL_ALL = """
 import os, sys
@@ -87,6 +87,56 @@ def test_a_hung_pod_leaves_the_rotation_and_comes_back(deployment: Deployment) -
         pod.run("python3", "-c", SIGNAL_ALL, "18")
     eventually(pod.ready, 30, "the pod is back")
     assert pod.restarts() == before
+
+
+QUEUE = """
+import os, signal, socket
+workers = []
+for name in os.listdir("/proc"):
+    if name.isdigit() and int(name) not in (1, os.getpid()) and "gevent" not in open(f"/proc/{name}/cmdline").read():
+        workers.append(int(name))
+held = []
+for worker in workers:
+    os.kill(worker, signal.SIGSTOP)
+try:
+    while len(held) < 60:
+        held.append(socket.create_connection(("127.0.0.1", 8069), timeout=2))
+except OSError:
+    pass
+finally:
+    for worker in workers:
+        os.kill(worker, signal.SIGCONT)
+print("connected", len(held))
+"""
+
+
+def test_a_burst_waits_instead_of_being_dropped(deployment: Deployment) -> None:
+    """While no worker moves, 60 connections to a pod are taken and wait for one."""
+    pod = deployment.pods()[2]
+    assert "connected 60" in pod.run("python3", "-c", QUEUE)
+    eventually(pod.ready, 30, "the pod is in rotation")
+
+
+PURGE = """
+import random
+from odoo import http
+random.random = lambda: 0.0  # Odoo purges at one request in a thousand
+http.session_gc(http.root.session_store)
+"""
+
+
+def test_old_sessions_are_purged(host, deployment: Deployment) -> None:
+    """Odoo's own clean-up, which any request may start, removes sessions unused for a week and leaves the others."""
+    pod = deployment.pods()[0]
+    session = deployment.login(pod)
+    old = "INSERT INTO http_sessions VALUES ('proof-{0}', now() AT TIME ZONE 'UTC' - interval '{0} days', '{{}}')"
+    for days in (6, 8):
+        sql(host, "session_db", old.format(days))
+    command = 'printf %s "$0" | odoo shell --config /tmp/odoo-deploy/odoo.conf --database "$ODOO_DATABASE" --no-http'
+    said = pod.run("sh", "-c", command, PURGE)
+    assert sql(host, "session_db", "SELECT sid FROM http_sessions WHERE sid LIKE 'proof-%'") == "proof-6", said
+    assert pod.call(session, "res.users", "read", [2], ["login"])[0]["login"] == "admin"
+    sql(host, "session_db", "DELETE FROM http_sessions WHERE sid LIKE 'proof-%'")
 
 
 def test_first_request_of_a_fresh_pod_is_warm(deployment: Deployment) -> None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shlex
 import subprocess
 import sys
 import time
@@ -35,6 +37,11 @@ from measure import Server, Site, inventory  # noqa: E402
 from writer import Watcher, Writer  # noqa: E402
 
 INVENTORY = os.environ.get("ODOO_TEST_INVENTORY") or str(ROOT / "inventory" / "demo.vagrant_minikube.yml")
+
+
+def changed(output: str) -> set[str]:
+    """What each host's changed= says in a playbook's recap."""
+    return set(re.findall(r"changed=(\d+)", output))
 
 
 @dataclass
@@ -87,20 +94,55 @@ class Pair:
 
     def shell(self, server: Server, command: str) -> str:
         """Runs as root on a server's machine."""
-        done = subprocess.run(
-            ["ansible", server.name, "-i", INVENTORY, "-b", "-m", "ansible.builtin.shell", "-a", command],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return server.shell(command)
 
     def sql(self, server: Server, statement: str) -> str:
-        out = self.shell(server, f'runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -c "{statement}"')
-        return out.splitlines()[-1].strip()
+        """One value, asked as the superuser over the server's socket."""
+        out = server.shell(f"runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -c {shlex.quote(statement)}")
+        return (out.splitlines() or [""])[-1].strip()
+
+    def install(self, server: Server, package: str) -> None:
+        """A tool that only a test needs."""
+        server.shell(f"dpkg -s {package} >/dev/null 2>&1 || apt-get install -qq -y --no-install-recommends {package}")
+
+    @property
+    def controller(self) -> str:
+        """Where the machines see the writer: the network's first address (converge.yml lets it in)."""
+        return self.servers[0].address.rpartition(".")[0] + ".1"
+
+    @contextlib.contextmanager
+    def cut(self, server: Server, address: str) -> Iterator[None]:
+        """Packets between the server and an address vanish, as where a cable is pulled; ssh is spared."""
+        self.install(server, "iptables")
+        rules = [f"INPUT -s {address} -p tcp ! --dport 22 -j DROP", f"OUTPUT -d {address} -p tcp ! --sport 22 -j DROP"]
+        server.shell(" && ".join(f"iptables -w -I {rule}" for rule in rules))
+        try:
+            yield
+        finally:
+            server.shell("; ".join(f"iptables -w -D {rule}" for rule in rules))
+
+    def unit(self, server: Server) -> str:
+        """The server's systemd unit, such as postgresql@15-main.service."""
+        return server.shell("systemctl list-units --all --plain --no-legend 'postgresql@*'").split()[0]
+
+    def version(self, server: Server) -> str:
+        return self.unit(server).partition("@")[2].partition("-")[0]
+
+    def caught_up(self) -> None:
+        """Waits until the standby replayed what the primary has written."""
+        lsn = self.sql(self.primary(), "SELECT pg_current_wal_lsn()")
+        self.eventually(self.standby(), f"SELECT pg_last_wal_replay_lsn() >= '{lsn}'", "t")
+
+    def streaming(self) -> None:
+        """Waits until the standby streams."""
+        self.eventually(self.standby(), "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'", "1", 60)
+
+    def eventually(self, server: Server, statement: str, wanted: str, seconds: float = 30) -> None:
+        """Asks until the answer is the wanted one."""
+        end = time.monotonic() + seconds
+        while (answer := self.sql(server, statement)) != wanted:
+            assert time.monotonic() < end, f"{server.name}: {statement}: {answer}, not {wanted} within {seconds} s"
+            time.sleep(0.3)
 
     def kill(self, server: Server) -> None:
         """The machine's power is cut."""
@@ -130,12 +172,13 @@ class Pair:
 @pytest.fixture(scope="session")
 def whole() -> Pair:
     deploy = Path(os.environ.get("ODOO_DEPLOY_DIR") or ROOT / ".deploy")
-    return Pair(inventory(INVENTORY, deploy, ()))
+    pair = Pair(inventory(INVENTORY, deploy, ()))
+    pair.must("status.yml")
+    return pair
 
 
 @pytest.fixture
 def pair(whole: Pair) -> Iterator[Pair]:
-    """The pair, healthy before the test and after it."""
-    whole.must("status.yml")
+    """The pair, healthy after the test and so before the next one."""
     yield whole
     whole.must("status.yml")

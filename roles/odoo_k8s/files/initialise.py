@@ -274,11 +274,16 @@ def main() -> None:
         if not fresh:
             set_state(connection, "upgrading")
         say("installing: {}; updating: {}".format(", ".join(missing) or "nothing", ", ".join(update) or "nothing"))
-        load(missing, update)
-        states = installed(connection)
-        failed = [name for name in modules if states.get(name) != "installed"]
-        if failed:
-            sys.exit("odoo-deploy: not installed after loading: {}".format(", ".join(failed)))
+        try:
+            load(missing, update)
+            states = installed(connection)
+            failed = [name for name in modules if states.get(name) != "installed"]
+            if failed:
+                sys.exit("odoo-deploy: not installed after loading: {}".format(", ".join(failed)))
+        except BaseException:
+            if mode == "init" and not fresh:
+                take_back(connection)
+            raise
     if missing or update or state != "ready" or not settled(connection):
         finish(fresh, keep={name: known.get(name, "") for name in changed if name not in update and update != ["base"]})
     if due:
@@ -302,6 +307,20 @@ def base_version(connection) -> str:
 def set_state(connection, value: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE ir_config_parameter SET value = %s WHERE key = %s", (value, database.STATE))
+
+
+def take_back(connection) -> None:
+    """After an installation that failed: what serves goes on, and may be started again.
+
+    Odoo installs each module in a transaction of its own, so one that is not installed has left nothing behind.
+    """
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '5s'")
+            cursor.execute("UPDATE ir_module_module SET state = 'uninstalled' WHERE state = 'to install'")
+        set_state(connection, "ready")
+    except psycopg2.Error as error:
+        say(f"the database could not be marked ready again: {error}")
 
 
 if __name__ == "__main__":

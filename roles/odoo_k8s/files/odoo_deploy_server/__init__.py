@@ -8,6 +8,7 @@
   Both answer before sessions and routing: no session is made, nothing is logged at INFO.
 * Logs are JSON lines with the request id that the proxy sent (X-Request-Id), when ODOO_LOG_FORMAT=json.
 * The registry's caches are filled before the first worker is forked: a pod's first request is no slower than the next.
+* Connections wait for a worker instead of being dropped.
 * session_db is loaded, or the process ends.
 * The bus listens again a second after it lost its connection (Odoo: 50 s).
 """
@@ -32,6 +33,7 @@ from odoo.modules.registry import Registry
 
 _logger = logging.getLogger(__name__)
 _LIVE, _READY = "/livez", "/readyz"
+_BACKLOG = 64  # more would only be answered when nobody waits any longer
 
 
 # --- health ---------------------------------------------------------------------------------------------------------
@@ -215,6 +217,17 @@ def _with_connections(start):
     return worker_start
 
 
+def _with_longer_queue(start):
+    """A burst of connections waits for workers and is slow. Odoo lets 8 a worker wait; the kernel drops the rest."""
+
+    def prefork_start(self):
+        start(self)
+        if self.socket:
+            self.socket.listen(_BACKLOG)
+
+    return prefork_start
+
+
 # --- sessions -------------------------------------------------------------------------------------------------------
 
 
@@ -283,12 +296,14 @@ def _install() -> None:
     root.__call__ = _with_health(root.__call__)
     server = odoo.service.server
     server.preload_registries = _with_warm_up(server.preload_registries)
+    server.PreforkServer.start = _with_longer_queue(server.PreforkServer.start)
     server.WorkerHTTP.start = _with_connections(server.WorkerHTTP.start)
     if os.environ.get("ODOO_LOG_FORMAT") == "json":
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.StreamHandler):
                 handler.setFormatter(JsonFormatter())
-    logging.getLogger("werkzeug").addFilter(HideProbes())
+    for name in ("werkzeug", "longpolling"):  # who logs requests on the first port, and on the second
+        logging.getLogger(name).addFilter(HideProbes())
     _load_session_db()
     _mend_bus()
 

@@ -4,15 +4,21 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from pathlib import Path
 
 import pytest
 from ansible_collections.odoo_deploy.stack.plugins.module_utils import postgres_server
 from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_server import (
+    Server,
     fingerprint,
     floor_changes,
+    leaf,
     lsn_number,
     parse_controldata,
+    replaced_files,
+    served_certificate,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,3 +93,44 @@ def test_fingerprint(tmp_path: Path) -> None:
     group = postgres_server.grp.getgrgid(path.stat().st_gid).gr_name
     assert fingerprint(str(path)) == f"0600 {owner} {group} fc683cd9ed1990ca2ea10b84e5e6fba048c24929"
     assert fingerprint(str(tmp_path / "missing")) is None
+
+
+def test_replaced_files() -> None:
+    """Programs and libraries that are gone from the disk; not shared memory, which is marked the same way."""
+    maps = (
+        "55d0 r-xp 00000000 00:2e 1 /usr/lib/postgresql/15/bin/postgres (deleted)\n"
+        "7f01 r--p 00000000 00:2e 2 /usr/lib/x86_64-linux-gnu/libssl.so.3 (deleted)\n"
+        "7f02 r-xp 00001000 00:2e 2 /usr/lib/x86_64-linux-gnu/libssl.so.3 (deleted)\n"
+        "7f03 r-xp 00000000 00:2e 3 /usr/lib/x86_64-linux-gnu/libc.so.6\n"
+        "7f04 rw-s 00000000 00:01 4 /dev/zero (deleted)\n"
+        "7f05 rw-s 00000000 00:19 5 /dev/shm/PostgreSQL.1 (deleted)\n"
+        "7f06 rw-p 00000000 00:00 0 \n"
+    )
+    assert replaced_files(maps) == ["/usr/lib/postgresql/15/bin/postgres", "/usr/lib/x86_64-linux-gnu/libssl.so.3"]
+    assert replaced_files("") == []
+
+
+def test_leaf_is_the_first_of_a_chain() -> None:
+    """However its lines are broken."""
+    first, second = (
+        "-----BEGIN CERTIFICATE-----\n" + body + "\n-----END CERTIFICATE-----\n" for body in ("AB\nC", "D")
+    )
+    assert leaf(first + second) == leaf(first.replace("AB\nC", "A\nBC")) != leaf(second)
+
+
+def test_nobody_shows_a_certificate() -> None:
+    """A port that is closed, and one that answers with something else than TLS."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        answer = threading.Thread(target=lambda: listening.accept()[0].sendall(b"N"), daemon=True)
+        answer.start()
+        assert served_certificate(port) is None
+    assert served_certificate(port) is None
+
+
+def test_waits_until_a_standby_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers with the first state that follows, or with the last one when the time is over."""
+    states = iter([{"following": False}, {"following": True}, {"following": False}])
+    monkeypatch.setattr(Server, "state", lambda _self, _certificate: next(states))
+    assert Server("15", "main").following_state(10) == {"following": True}
+    assert Server("15", "main").following_state(0) == {"following": False}

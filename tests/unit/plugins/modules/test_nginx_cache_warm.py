@@ -17,6 +17,10 @@ LOGIN = """<link href="/web/content/1-0a1b2c3/web.assets_common.css"/>
 <img src="/web/static/img/a.png?v=1&amp;x=2"><img src="/web/image/5"><a href="https://elsewhere/web/static/x.js">
 <a href="//elsewhere/web/static/y.js"><input type="hidden" name="csrf_token" value="the-token"/>"""
 BACKEND = LOGIN + '<script src="/web/content/3-0a1b2c3/web.assets_backend.js">'
+STYLES = """@font-face{src:url('/web/static/fonts/f.woff2?v=4') format("woff2"),url("/web/static/fonts/gone.woff#x")}
+a{background:url(../../static/b.png)} a:hover{background:url(/web/static/c.svg)}
+b{background:url(data:image/png;base64,AAAA)}
+i{src:url(//elsewhere/web/static/z.png)}"""
 PATTERNS = ["/[a-z]+/static/.+", "/web/content/[0-9]+-[0-9a-f]{7}/.+"]
 
 
@@ -26,7 +30,7 @@ class Site(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[tuple[str, str, str, str]] = []
-        self.stored: set[tuple[str, str]] = set()
+        self.stored: set[tuple[str | bytes | bytearray | int, ...]] = set()
         self.broken = ""
 
 
@@ -56,9 +60,15 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200 if "session_id=admin" in cookie else 303, BACKEND)
         elif self.path == "/web/session/logout":
             self.answer(303)
+        elif self.path.endswith("gone.woff"):
+            self.answer(404)
         else:
-            key = (self.path, encoding)
-            self.answer(200, "x", X_Cache_Status="HIT" if key in self.server.stored else "MISS")
+            key = (self.server.server_address[1], self.headers["Host"], self.path, encoding)
+            self.answer(
+                200,
+                STYLES if self.path.endswith(".css") else "x",
+                X_Cache_Status="HIT" if key in self.server.stored else "MISS",
+            )
             self.server.stored.add(key)
 
     def do_POST(self) -> None:
@@ -92,12 +102,24 @@ def test_public_pages(module: Any, site: Site) -> None:
         "/web/content/1-0a1b2c3/web.assets_common.css",
         "/web/content/2-0a1b2c3/web.assets_frontend.js",
         "/web/static/img/a.png?v=1&x=2",
+        "/web/static/b.png",
+        "/web/static/fonts/f.woff2?v=4",
+        "/web/static/fonts/gone.woff",
     ]
     assert answer["changed"]
-    assert answer["fetched"] == 9
+    # The stylesheet is found stored once: it was read for what it names. Pictures and fonts have one form.
+    assert answer["fetched"] == 2 + 3 + 1 + 1 + 1
     assert {asked[1] for asked in site.asked} == {"odoo.example.com"}
     assert {asked[3] for asked in site.asked if asked[0] in answer["files"]} == {""}
     assert not module("nginx_cache_warm", url=url(site), name="odoo.example.com", patterns=PATTERNS)["changed"]
+
+
+def test_each_scheme_and_name(module: Any, site: Site) -> None:
+    """Every name by every URL gets its own entries; pages are read once."""
+    names = ["odoo.example.com", "other.example.com"]
+    answer = module("nginx_cache_warm", urls=[url(site)], names=names, patterns=PATTERNS)
+    assert answer["fetched"] == 8 + 9
+    assert [asked[1] for asked in site.asked if asked[0] == "/web/login"] == names[:1]
 
 
 def test_user_pages(module: Any, site: Site) -> None:

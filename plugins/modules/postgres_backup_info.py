@@ -1,0 +1,213 @@
+#!/usr/bin/python
+# Copyright: Odoo Deploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: postgres_backup_info
+short_description: Asks a machine about the backups of its PostgreSQL servers
+description:
+  - Tells what the role postgres_backup finds on a machine, what the repository holds,
+    and what became of the last restore drill.
+  - Works before anything is installed and never changes anything.
+version_added: 1.1.0
+author: Odoo Deploy contributors (@odoo-deploy)
+options:
+  stanza:
+    description: Name of the cluster in the repository.
+    type: str
+    required: true
+  repository:
+    description: Whether the repository is to be asked; C(/etc/pgbackrest/restore.conf) says where it is.
+    type: bool
+    default: false
+  memory:
+    description: Path of the file that the last restore drill was written to.
+    type: path
+  certificate:
+    description: Path of the machine's certificate, returned as text so that the controller can judge it.
+    type: path
+  files:
+    description: Paths of files to return the fingerprints of.
+    type: list
+    elements: path
+    default: []
+  folders:
+    description: Paths of folders to look for.
+    type: list
+    elements: path
+    default: []
+  packages:
+    description: Names of Debian packages to look for.
+    type: list
+    elements: str
+    default: []
+  units:
+    description: Names of systemd units that shall be enabled and active.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    description: Changes nothing, so it runs in check mode.
+    support: full
+  diff_mode:
+    description: There is nothing to show a difference of.
+    support: none
+requirements:
+  - Runs as root.
+  - Python 3.9 or newer.
+"""
+
+EXAMPLES = r"""
+- name: Ask what the repository holds
+  odoo_deploy.stack.postgres_backup_info:
+    stanza: odoo
+    repository: true
+    memory: /var/lib/postgres-backup/drill.json
+  register: answer
+"""
+
+RETURN = r"""
+backup:
+  description:
+    - C(backup.server) is V(primary) or V(standby) where a server answers on this machine, else V(none).
+      C(backup.granted) is true where that server knows the role C(backup) with its rights and the table of sentinels.
+    - C(backup.files) maps each of O(files) to C(MODE OWNER GROUP SHA1), or to null where it is missing.
+      C(backup.missing_folders), C(backup.missing_packages) and C(backup.idle_units) are those that are not
+      there, or not enabled and active.
+    - C(backup.stanza) is the repository's word for the stanza, V(ok) or what is wrong, empty where it was not asked.
+      C(backup.backups) lists its backups, oldest first, C(backup.drill) is what the last restore drill found.
+  returned: always
+  type: dict
+  sample:
+    server: standby
+    granted: true
+    stanza: ok
+    backups:
+      - {label: 20261122-010004F, type: full, stop: 1795309208, timeline: 1, bad_pages: false}
+    drill: {ok: true, stop: 1795320000, seconds: 14.2, set: 20261122-010004F}
+"""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_server import (
+    Server,
+    fingerprint,
+    missing_packages,
+)
+
+# The rights that pgBackRest's page on a role of its own asks for; the functions were renamed in 15.
+GRANTED_SQL = """
+SELECT json_build_object('primary', NOT pg_is_in_recovery(), 'granted', coalesce((
+  SELECT NOT (r.rolsuper OR r.rolcreatedb OR r.rolcreaterole OR r.rolreplication OR r.rolbypassrls) AND r.rolcanlogin
+    AND pg_has_role(r.oid, 'pg_read_all_settings', 'MEMBER')
+    AND (SELECT bool_and(has_function_privilege(r.oid, p.oid, 'EXECUTE')) FROM pg_proc p
+      WHERE p.proname IN ('pg_backup_start', 'pg_backup_stop', 'pg_start_backup', 'pg_stop_backup',
+        'pg_create_restore_point', 'pg_switch_wal') AND NOT (p.proname = 'pg_stop_backup' AND p.pronargs = 0))
+    AND to_regclass('postgres_backup.sentinel') IS NOT NULL
+  FROM pg_roles r WHERE r.rolname = 'backup'), false))
+"""
+
+
+def parse_info(told: list[dict[str, Any]], stanza: str) -> tuple[str, list[dict[str, Any]]]:
+    """The state of a stanza, ok also where it holds no backup yet, and its backups; told: C(pgbackrest info)'s JSON."""
+    found = next((one for one in told if one["name"] == stanza), None)
+    if found is None:
+        return "missing", []
+    status = found["status"]
+    listed = [
+        {
+            "label": one["label"],
+            "type": one["type"],
+            "stop": one["timestamp"]["stop"],
+            "timeline": int(one["archive"]["stop"][:8], 16),
+            "bad_pages": bool(one.get("error")),
+        }
+        for one in found.get("backup", [])
+    ]
+    return "ok" if status["code"] in (0, 2) else status["message"], listed
+
+
+def idle_units(names: list[str]) -> list[str]:
+    """Those of the units that are not both enabled and active."""
+    done = subprocess.run(
+        ["systemctl", "show", "--property=Id,ActiveState,UnitFileState", *names],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=False,
+    )
+    well = set()
+    for block in done.stdout.split("\n\n"):
+        facts = dict(line.partition("=")[::2] for line in block.splitlines())
+        if facts.get("ActiveState") == "active" and facts.get("UnitFileState") == "enabled":
+            well.add(facts.get("Id"))
+    return [name for name in names if name not in well]
+
+
+def ask(asked: dict[str, Any]) -> dict[str, Any]:
+    """Everything the role and the playbooks decide by; see RETURN."""
+    server = Server(None, "main")
+    told: dict[str, Any] = {
+        "server": "none",
+        "granted": False,
+        "stanza": "",
+        "backups": [],
+        "drill": {},
+        "certificate": None,
+        "files": {path: fingerprint(path) for path in asked["files"]},
+        "missing_folders": [path for path in asked["folders"] if not Path(path).is_dir()],
+        "missing_packages": missing_packages(asked["packages"]) if asked["packages"] else [],
+        "idle_units": idle_units(asked["units"]) if asked["units"] else [],
+    }
+    if asked["certificate"] and Path(asked["certificate"]).exists():
+        told["certificate"] = Path(asked["certificate"]).read_text(encoding="ascii")
+    if asked["memory"] and Path(asked["memory"]).exists():
+        told["drill"] = json.loads(Path(asked["memory"]).read_text(encoding="utf-8"))
+    if server.postmaster() is not None:
+        try:
+            answer = json.loads(server.sql(GRANTED_SQL))
+        except RuntimeError:  # it starts, or hangs: postgres_server_info tells of that
+            answer = {"primary": False, "granted": False}
+        told["server"] = "primary" if answer["primary"] else "standby"
+        told["granted"] = answer["granted"]
+    if asked["repository"] and Path("/etc/pgbackrest/restore.conf").exists():
+        config = ["--config=/etc/pgbackrest/restore.conf", "--config-include-path=/etc/pgbackrest/conf.d"]
+        done = server.run(["pgbackrest", *config, f"--stanza={asked['stanza']}", "--output=json", "info"])
+        if done.returncode:
+            told["stanza"] = (done.stderr or done.stdout).strip().splitlines()[-1]
+        else:
+            told["stanza"], told["backups"] = parse_info(json.loads(done.stdout), asked["stanza"])
+    return told
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "stanza": {"type": "str", "required": True},
+            "repository": {"type": "bool", "default": False},
+            "memory": {"type": "path"},
+            "certificate": {"type": "path"},
+            "files": {"type": "list", "elements": "path", "default": []},
+            "folders": {"type": "list", "elements": "path", "default": []},
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "units": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        told = ask(module.params)
+    except (RuntimeError, OSError, KeyError, ValueError) as error:
+        module.fail_json(msg=f"Cannot tell about the backups of this machine: {error}")
+    module.exit_json(changed=False, backup=told)
+
+
+if __name__ == "__main__":
+    main()

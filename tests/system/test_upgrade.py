@@ -1,0 +1,156 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""New code of a module, from a git repository, while people work: it comes in, or everything goes back."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Clicks, Run
+from support.deployment import Cluster, Deployment
+from support.odoo import Door
+
+MODULE = "odoo_deploy_proof"
+MODEL = "odoo.deploy.proof"
+PYTHON = """
+from odoo import fields, models
+
+
+class Proof(models.Model):
+    _name = "odoo.deploy.proof"
+    _description = "Proof"
+    name = fields.Char()
+"""
+ACCESS = """id,name,model_id:id,group_id:id,perm_read,perm_write,perm_create,perm_unlink
+everybody,everybody,model_odoo_deploy_proof,base.group_user,1,1,1,1
+"""
+NEW_FIELD = '    colour = fields.Char(default="blue")\n'
+BROKEN = """
+    def init(self):
+        raise ValueError("broken on purpose")
+"""
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=Proof", "-c", "user.email=proof@example.com")
+    subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """URL of a bare repository with one addon in folder addons; tags good, better and broken."""
+    folder = tmp_path_factory.mktemp("repository")
+    work, bare = folder / "work", folder / "bare.git"
+    addon = work / "addons" / MODULE
+    addon.mkdir(parents=True)
+    (work / "README.md").write_text("Not an addon.\n")
+    (addon / "__init__.py").write_text("from . import proof\n")
+    manifest = {"name": "Proof", "version": "1.0", "depends": ["base"], "data": ["ir.model.access.csv"]}
+    (addon / "__manifest__.py").write_text(repr(manifest) + "\n")
+    (addon / "ir.model.access.csv").write_text(ACCESS)
+    git(work, "init", "--quiet")
+    for tag, text in (("good", PYTHON), ("better", PYTHON + NEW_FIELD), ("broken", PYTHON + NEW_FIELD + BROKEN)):
+        (addon / "proof.py").write_text(text)
+        git(work, "add", ".")
+        git(work, "commit", "--quiet", "-m", tag)
+        git(work, "tag", tag)
+    git(folder, "clone", "--quiet", "--bare", str(work), str(bare))
+    return bare.as_uri()
+
+
+def variables(repository: str, tag: str) -> tuple[str, str]:
+    """What a person gives to have the addon of that tag."""
+    values = {
+        "odoo_k8s_addons_git": [{"url": repository, "ref": tag, "folder": "addons"}],
+        "odoo_k8s_modules": ["base", "web", "bus", MODULE],
+    }
+    return "-e", json.dumps(values)
+
+
+@pytest.fixture(scope="module")
+def installed(doors: list[Door], repository: str) -> Iterator[int]:
+    """The module in its first version, with a record; afterwards the deployment is what it was."""
+    play = ("ansible-playbook", "playbooks/odoo.yml")
+    done = subprocess.run([*play, *variables(repository, "good")], capture_output=True, text=True, check=False)
+    try:
+        assert done.returncode == 0, done.stdout[-3000:]
+        record = doors[0].call(MODEL, "create", {"name": "from before"})
+        yield record if isinstance(record, int) else record[0]
+    finally:
+        modules = doors[0].call("ir.module.module", "search", [["name", "=", MODULE], ["state", "=", "installed"]])
+        if modules:
+            doors[0].call("ir.module.module", "button_immediate_uninstall", modules)
+        back = subprocess.run([*play], capture_output=True, text=True, check=False)
+        assert back.returncode == 0, back.stdout[-3000:]
+
+
+def images(cluster: Cluster) -> set[str]:
+    selector = "app.kubernetes.io/name=odoo,app.kubernetes.io/component in (web, cron)"
+    return {pod.spec.containers[0].image for pod in cluster.pods("odoo", selector)}
+
+
+def fields(door: Door) -> set[str]:
+    return set(door.call(MODEL, "fields_get"))
+
+
+def test_module_from_git_is_upgraded_behind_the_maintenance_page(
+    run: Run, deployment: Deployment, doors: list[Door], installed: int, repository: str
+) -> None:
+    """A new field comes in; every click is answered rightly or by the maintenance page, and records are kept."""
+    assert "colour" not in fields(doors[0])
+    before = images(deployment.cluster)
+    with Clicks(doors) as clicks:
+        done = run("ansible-playbook", "playbooks/upgrade.yml", *variables(repository, "better"))
+        time.sleep(2)
+    print(dict(clicks.answers))
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert f"to update: {MODULE}" in done.stdout
+    assert "colour" in fields(doors[1])
+    (record,) = doors[0].call(MODEL, "read", [installed], ["name"])
+    assert record["name"] == "from before"
+    assert not images(deployment.cluster) & before
+    assert set(clicks.answers) == {"right", "maintenance"}, clicks.answers
+    assert doors[0].get("/web/login").status_code == 200
+
+
+def test_upgrade_that_fails_goes_back_to_backup_and_image(
+    run: Run, deployment: Deployment, doors: list[Door], installed: int, repository: str
+) -> None:
+    """A module that raises while it is loaded: the playbook fails and says why; data and image are those of before."""
+    before = images(deployment.cluster)
+    doors[0].call(MODEL, "write", [installed], {"name": "just before"})
+    with Clicks(doors) as clicks:
+        done = run("ansible-playbook", "playbooks/upgrade.yml", *variables(repository, "broken"))
+        time.sleep(2)
+    print(dict(clicks.answers))
+    assert done.returncode != 0
+    assert "The upgrade failed and was taken back" in done.stdout, done.stdout[-3000:]
+    assert "broken on purpose" in done.stdout.split("The upgrade failed and was taken back")[1]
+    assert images(deployment.cluster) == before
+    (record,) = doors[1].call(MODEL, "read", [installed], ["name"])
+    assert record["name"] == "just before"
+    assert set(clicks.answers) == {"right", "maintenance"}, clicks.answers
+    assert doors[0].get("/web/login").status_code == 200
+
+
+def test_upgrade_without_a_backup_touches_nothing(
+    run: Run, deployment: Deployment, doors: list[Door], installed: int, repository: str
+) -> None:
+    """The dump fails: no module is touched, Odoo serves again from the image of before, and the playbook says why."""
+    before = images(deployment.cluster)
+    doors[0].call(MODEL, "write", [installed], {"name": "kept"})
+    missing = ("-e", "odoo_k8s_backup=/nowhere/odoo.pgc")
+    done = run("ansible-playbook", "playbooks/upgrade.yml", *variables(repository, "broken"), *missing)
+    assert done.returncode != 0
+    assert "The upgrade failed and was taken back" in done.stdout, done.stdout[-3000:]
+    said = done.stdout.split("The upgrade failed and was taken back")[1]
+    assert "there is no backup" in said
+    assert "/nowhere/odoo.pgc" in said
+    assert images(deployment.cluster) == before
+    (record,) = doors[0].call(MODEL, "read", [installed], ["name"])
+    assert record["name"] == "kept"

@@ -1,0 +1,278 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the backup program decides, and what the role writes for each kind of repository, without a machine."""
+
+from __future__ import annotations
+
+import configparser
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROLE = Path(__file__).parents[3] / "roles" / "postgres_backup"
+
+
+@pytest.fixture(scope="module")
+def program() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("postgres_backup_program", ROLE / "files" / "postgres_backup.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def told(label: str, stop: int, timeline: int = 1, error: bool = False) -> dict[str, Any]:
+    """One backup as pgbackrest info tells it."""
+    return {
+        "label": label,
+        "type": {"F": "full", "D": "diff", "I": "incr"}[label[-1]],
+        "timestamp": {"start": stop - 10, "stop": stop},
+        "archive": {"start": f"{timeline:08X}0000000000000002", "stop": f"{timeline:08X}0000000000000003"},
+        "error": error,
+        "info": {"size": 1000, "repository": {"delta": 100, "size": 300}},
+        "annotation": {"sentinel": f"token-{label}"},
+    }
+
+
+def stanza(*listed: dict[str, Any], code: int = 0) -> list[dict[str, Any]]:
+    return [{"name": "odoo", "status": {"code": code, "message": "words"}, "backup": list(listed)}]
+
+
+LISTED = (told("20261101-010000F", 1000), told("20261101-010000F_20261102-010000D", 2000))
+
+
+def test_a_repository_that_is_not_well_is_no_empty_one(program: ModuleType) -> None:
+    assert program.backups(stanza(code=2), "odoo") == []
+    with pytest.raises(program.Failed, match="words"):
+        program.backups(stanza(code=99), "odoo")
+    with pytest.raises(program.Failed, match="no such stanza"):
+        program.backups(stanza(*LISTED), "other")
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2026-11-23 02:34:29+00:00", "2026-11-23T02:34:29+00:00"),
+        ("2026-11-23T02:34:29Z", "2026-11-23T02:34:29+00:00"),
+        ("2026-11-23 02:34:29.5+01", "2026-11-23T01:34:29.500000+00:00"),
+    ],
+)
+def test_a_moment_is_read(program: ModuleType, text: str, utc: str) -> None:
+    assert program.moment(text).isoformat() == utc
+
+
+@pytest.mark.parametrize("text", ["2026-11-23 02:34:29", "yesterday", "", "2026-13-01 00:00:00+00:00"])
+def test_a_moment_without_its_offset_is_not_guessed(program: ModuleType, text: str) -> None:
+    with pytest.raises(program.Failed):
+        program.moment(text)
+
+
+def test_the_backup_a_restore_starts_from(program: ModuleType) -> None:
+    """The newest that ended before the moment: WAL can only be played forward."""
+    known = program.backups(stanza(*LISTED), "odoo")
+    assert program.chosen(known, "latest", "") == known[1]
+    assert program.chosen(known, "set", "20261101-010000F") == known[0]
+    assert program.chosen(known, "time", "1970-01-01 00:33:19+00:00") == known[0]
+    assert program.chosen(known, "time", "1970-01-01 00:33:20+00:00") == known[1]
+    for kind, target, words in (
+        ("time", "1970-01-01 00:16:39+00:00", "before the end of the oldest"),
+        ("set", "20261101", "no backup is called"),
+    ):
+        with pytest.raises(program.Failed, match=words):
+            program.chosen(known, kind, target)
+    with pytest.raises(program.Failed, match="no backup"):
+        program.chosen([], "latest", "")
+
+
+@pytest.mark.parametrize("kind", ["latest", "time", "set"])
+def test_a_restored_cluster_never_archives(program: ModuleType, kind: str) -> None:
+    known = program.backups(stanza(*LISTED), "odoo")
+    argv = program.restore_arguments(kind, "2026-11-23 02:34:29+00:00", known[0])
+    assert argv[:2] == ["--archive-mode=off", "--set=20261101-010000F"]
+    assert ("--target=2026-11-23 02:34:29.000000+00" in argv) == (kind == "time")
+    assert (kind == "latest") != ("--target-action=promote" in argv)
+
+
+def test_a_promotion_wants_a_backup(program: ModuleType) -> None:
+    known = program.backups(stanza(*LISTED), "odoo")
+    assert program.overdue(known, {"timeline": 1}) == ""
+    assert "timeline 1, the primary is on 2" in program.overdue(known, {"timeline": 2})
+    assert program.overdue([], {"timeline": 1}) == "there is no backup yet"
+
+
+def test_metrics_tell_what_happened(program: ModuleType) -> None:
+    known = program.backups(stanza(*LISTED, told("20261101-010000F_20261103-010000I", 3000, error=True)), "odoo")
+    text = program.metrics(known, {"archived": 2990.5, "failing": True}, {"ok": True, "stop": 2500, "seconds": 3}, 3001)
+    figures = dict(row.split(" ") for row in text.splitlines() if not row.startswith("#"))
+    assert figures == {
+        'postgres_backup_last_timestamp_seconds{type="full"}': "1000",
+        'postgres_backup_last_timestamp_seconds{type="diff"}': "2000",
+        'postgres_backup_last_timestamp_seconds{type="any"}': "3000",
+        "postgres_backup_bad_pages": "1",
+        "postgres_backup_backups": "3",
+        "postgres_backup_repository_bytes": "300",
+        "postgres_backup_database_bytes": "1000",
+        "postgres_backup_primary_up": "1",
+        "postgres_backup_archived_timestamp_seconds": "2990.5",
+        "postgres_backup_archive_failing": "1",
+        "postgres_backup_drill_timestamp_seconds": "2500",
+        "postgres_backup_drill_success": "1",
+        "postgres_backup_drill_seconds": "3",
+        "postgres_backup_check_timestamp_seconds": "3001",
+    }
+    nothing = program.metrics([], None, {}, 1)
+    assert 'type="full"} 0\n' in nothing and "drill_success 0\n" in nothing and "archive_failing" not in nothing
+
+
+def test_only_a_marked_folder_is_removed(program: ModuleType, tmp_path: Path) -> None:
+    """A scratch folder that somebody else uses, and a live data directory, stay as they are."""
+    settings = program.Settings("odoo", "", "/nowhere", str(tmp_path), str(tmp_path), 5433, 1024)
+    keeper = program.Keeper(settings)
+    keeper.remove("restore")
+    (tmp_path / "restore").mkdir()
+    (tmp_path / "restore" / "PG_VERSION").write_text("15\n")
+    with pytest.raises(program.Failed, match="left as it is"):
+        keeper.remove("restore")
+    assert (tmp_path / "restore" / "PG_VERSION").exists()
+    (tmp_path / "restore" / "scratch.json").write_text("{}")
+    keeper.remove("restore")
+    assert not (tmp_path / "restore").exists()
+
+
+def test_exchange_is_one_step_and_keeps_both(program: ModuleType, tmp_path: Path) -> None:
+    live, scratch = tmp_path / "main", tmp_path / "restore" / "data"
+    for folder, word in ((live, "old"), (scratch, "new")):
+        folder.mkdir(parents=True)
+        (folder / "word").write_text(word)
+    keeper = program.Keeper(program.Settings("odoo", "", "/nowhere", str(tmp_path), str(tmp_path), 5433, 1024))
+    mark = tmp_path / "restore" / "scratch.json"
+    mark.write_text("{}")
+    with pytest.raises(program.Failed, match="not checked"):
+        keeper.swap(live)
+    mark.write_text(json.dumps({"settled": True}))
+    keeper.swap(live)
+    assert (live / "word").read_text() == "new"
+    kept = [path for path in tmp_path.iterdir() if path.name.startswith("main.replaced-")]
+    assert [(path / "word").read_text() for path in kept] == ["old"]
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["restore", "--type", "time"], ["restore", "--target", "x"], ["backup", "huge"], ["restore", "--into", "/"]],
+)
+def test_bad_command_lines(program: ModuleType, argv: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        program.arguments(argv)
+
+
+SERVERS = {"pg1": "192.0.2.21", "pg2": "192.0.2.22"}
+S3 = {
+    "postgres_backup_repository": "",
+    "postgres_backup_repository_address": "",
+    "postgres_backup_object_store": {"type": "s3", "path": "/odoo", "s3-bucket": "backups", "s3-region": "eu"},
+    "postgres_backup_object_store_secrets": {"s3-key": "word-one", "s3-key-secret": "word-two"},
+}
+
+
+ADDRESSES = SERVERS | {"bk1": "192.0.2.23"}
+
+
+def on_disk_of(name: str) -> dict[str, Any]:
+    return {"postgres_backup_repository": name, "postgres_backup_repository_address": ADDRESSES[name]}
+
+
+def rendered(folder: Path, host: str, **variables: Any) -> dict[str, dict[str, dict[str, str]]]:
+    """The role's files on a host: {template: {section: {option: value}}}; settings.json is one section."""
+    names = ["repository.conf", "secrets.conf", "pgbackrest.conf", "settings.json"]
+    play = {
+        "hosts": host,
+        "connection": "local",
+        "gather_facts": False,
+        "vars_files": [str(ROLE / "defaults" / "main.yml"), str(ROLE / "vars" / "main.yml")],
+        "tasks": [
+            {
+                "ansible.builtin.copy": {
+                    "dest": f"{folder}/{{{{ item }}}}",
+                    "content": f"{{{{ lookup('ansible.builtin.template', '{ROLE}/templates/' ~ item ~ '.j2') }}}}",
+                    "mode": "0600",
+                },
+                "loop": names,
+            }
+        ],
+    }
+    (folder / "play.yml").write_text(json.dumps([play]))
+    (folder / "hosts.ini").write_text(f"{host}\n")
+    known = {
+        "ansible_facts": {"distribution_release": "bookworm", "memtotal_mb": 1024},
+        "postgres_backup_address": ADDRESSES[host],
+        "postgres_backup_servers": SERVERS,
+        "postgres_backup_memory": 1024,
+        "postgres_backup_version": "15",
+        "__postgres_backup_answer": {"backup": {"server": "primary"}},
+        "ansible_python_interpreter": sys.executable,
+    }
+    extra = json.dumps(known | variables)
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "hosts.ini", "-e", extra, "play.yml"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for name in names:
+        text = (folder / name).read_text()
+        if name.endswith(".json"):
+            found[name] = {"all": json.loads(text)}
+            continue
+        parser = configparser.ConfigParser(delimiters=("=",), strict=False, interpolation=None)
+        parser.read_string(text)
+        found[name] = {section: dict(parser[section]) for section in parser.sections()}
+    return found
+
+
+def test_files_of_an_object_store(tmp_path: Path) -> None:
+    """Every server reaches it by itself: no other host in the files, and keys in the secret one only."""
+    files = rendered(tmp_path, "pg2", **S3, postgres_backup_cipher_passphrase="word-three")
+    options = files["repository.conf"]["global"]
+    wanted = {
+        "repo1-type": "s3",
+        "repo1-path": "/odoo",
+        "repo1-s3-bucket": "backups",
+        "repo1-cipher-type": "aes-256-cbc",
+    }
+    assert wanted.items() <= options.items()
+    assert files["secrets.conf"]["global"] == {
+        "repo1-s3-key": "word-one",
+        "repo1-s3-key-secret": "word-two",
+        "repo1-cipher-pass": "word-three",
+    }
+    assert not any("host" in option for option in [*options, *files["pgbackrest.conf"]["main"]])
+    assert "tls-server-address" not in files["pgbackrest.conf"]["global"]
+    assert files["settings.json"]["all"]["conninfo"].startswith("host=/var/run/postgresql ")
+    for name in ("repository.conf", "pgbackrest.conf", "settings.json"):
+        assert "word-" not in (tmp_path / name).read_text()
+
+
+@pytest.mark.parametrize(
+    ("host", "repository", "hosts"),
+    [
+        ("pg2", "pg2", {"pg2-host": "192.0.2.21"}),
+        ("pg1", "pg2", {}),
+        ("bk1", "bk1", {"pg1-host": "192.0.2.21", "pg2-host": "192.0.2.22"}),
+        ("pg2", "bk1", {}),
+    ],
+)
+def test_files_of_a_repository_on_a_disk(tmp_path: Path, host: str, repository: str, hosts: dict[str, str]) -> None:
+    """A machine knows itself as pg1; the one with the repository knows every server, and holds the passphrase alone."""
+    files = rendered(tmp_path, host, **on_disk_of(repository), postgres_backup_cipher_passphrase="word-three")
+    stanza, keeps = files["pgbackrest.conf"]["main"], host == repository
+    assert {name: value for name, value in stanza.items() if name.endswith("-host")} == hosts
+    assert ("pg1-socket-path" in stanza) == (host in SERVERS)
+    assert ("repo1-path" in files["repository.conf"]["global"]) == keeps
+    assert ("repo1-host" in files["repository.conf"]["global"]) != keeps
+    assert files["secrets.conf"]["global"] == ({"repo1-cipher-pass": "word-three"} if keeps else {})
+    assert "target_session_attrs=read-write" in files["settings.json"]["all"]["conninfo"]
