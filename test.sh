@@ -5,11 +5,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
 usage() {
   cat <<'TEXT'
-Usage: ./test.sh [lint] [unit] [molecule[:SCENARIO]] [e2e]
+Usage: ./test.sh [lint] [unit] [molecule[:SCENARIO]] [cores] [e2e]
 
   lint      ruff, mypy, shellcheck, yamllint, ansible-lint, the collection's build   (a minute)
   unit      plugins and runner, no machine needed                                    (seconds)
   molecule  every scenario, or the one that is named, on machines of its own          (minutes each)
+  cores     the plugins under ansible-test, and on each ansible-core from 2.17 on     (minutes)
   e2e       ./run.py from nothing, a second run, faults, ./teardown.sh               (minutes)
 
 Without arguments: all of them. Logs and JUnit results lie in .deploy/test/.
@@ -20,13 +21,13 @@ TEXT
 suites=() scenarios=()
 for argument in "$@"; do
   case $argument in
-    lint | unit | e2e | molecule) suites+=("$argument") ;;
+    lint | unit | e2e | molecule | cores) suites+=("$argument") ;;
     molecule:*) suites+=(molecule) scenarios+=("${argument#molecule:}") ;;
     -h | --help) usage; exit 0 ;;
     *) echo "test.sh: unknown argument $argument; --help lists them" >&2; exit 2 ;;
   esac
 done
-[ ${#suites[@]} -gt 0 ] || suites=(lint unit molecule e2e)
+[ ${#suites[@]} -gt 0 ] || suites=(lint unit molecule cores e2e)
 wanted() { [[ " ${suites[*]} " == *" $1 "* ]]; }
 
 readonly results=$PWD/.deploy/test
@@ -106,10 +107,15 @@ lint() {
   check "antsibull-docs" lint_documentation
   check "ansible-test sanity" tests/ansible_test.sh sanity
   check "yamllint" yamllint --strict .
-  check "ansible-lint" env PATH="$PATH" ANSIBLE_COLLECTIONS_PATH="$PWD/.deploy/collections" ansible-lint --offline
-  check "ansible-test units" tests/ansible_test.sh units
+  # A home of its own: it would prefer a release of this collection that somebody installed there.
+  check "ansible-lint" env HOME="$results/home" ANSIBLE_COLLECTIONS_PATH="$PWD/.deploy/collections" ansible-lint --offline
   check "gofmt" unformatted_go
   check "collection builds" ansible-galaxy collection build --force --output-path "$results/dist" .
+}
+
+cores() {
+  check "ansible-test units" tests/ansible_test.sh units
+  check "plugins on every ansible-core" tests/compatibility.sh
 }
 
 molecule_scenarios() {
@@ -144,6 +150,7 @@ e2e() {
 # A fixed seed: the answer depends on the commit alone. `pytest tests/unit` draws new examples every time.
 ! wanted unit || check_python unit tests/unit --hypothesis-seed=0
 ! wanted molecule || molecule_scenarios
+! wanted cores || cores
 ! wanted e2e || e2e
 
 [ ${#failures[@]} -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"

@@ -253,7 +253,7 @@ def main() -> int:
     print("| attack | " + " | ".join(proxies) + " |")
     print("|---|" + "---|" * len(proxies))
     for attack in ATTACKS:
-        what = (attack.__doc__ or "").split("\n")[0].rstrip(".")
+        what = (attack.__doc__ or "").split("\n", maxsplit=1)[0].rstrip(".")
         marks = ["**succeeds**" if attack.__name__ in through[name] else "-" for name in proxies]
         print(f"| {what} | " + " | ".join(marks) + " |")
     print(f"| of {len(ATTACKS)} | " + " | ".join(str(len(names)) for names in through.values()) + " |")

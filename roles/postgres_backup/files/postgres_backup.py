@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: Odoo Deploy contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Backups that are known to work: what the timers, backup.yml and restore.yml run on the machine, as the user postgres.
@@ -492,7 +491,7 @@ class Keeper:
         self.stop_scratch(base)
         data = base / "data"
         control = run([f"{self.settings.bin}/pg_controldata", "-D", str(data)])
-        told = {key: value.strip() for key, _, value in (one.partition(":") for one in control.splitlines())}
+        told = {key: value.strip() for key, _colon, value in (one.partition(":") for one in control.splitlines())}
         if told["Database cluster state"] != "shut down":
             raise Failed(f"the restored cluster did not shut down cleanly: {told['Database cluster state']}")
         current = told["Latest checkpoint's REDO WAL file"]
@@ -552,7 +551,7 @@ class Keeper:
 
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
-    what = (__doc__ or "").split("\n\n")[0]
+    what = (__doc__ or "").split("\n\n", maxsplit=1)[0]
     parser = argparse.ArgumentParser(prog="postgres-backup", description=what, allow_abbrev=False)
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("backup").add_argument("kind", choices=("full", "diff", "incr"))
