@@ -145,19 +145,40 @@ def role_page(folder: Path) -> Page:
 
 def constants(file: Path) -> dict[str, str]:
     """The string constants of a Python file, by name."""
+    return constants_of(ast.parse(file.read_text()).body)
+
+
+def constants_of(body: list[ast.stmt]) -> dict[str, str]:
+    """The string constants of a module's or a class's statements, by name."""
     return {
         target.id: node.value.value
-        for node in ast.parse(file.read_text()).body
+        for node in body
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         for target in node.targets
         if isinstance(target, ast.Name)
     }
 
 
+def with_own_fragments(document: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The document with this collection's fragments filled in, and the names of other collections' fragments."""
+    names = document.get("extends_documentation_fragment", [])
+    foreign = []
+    for name in [names] if isinstance(names, str) else names:
+        if not name.startswith(f"{COLLECTION}."):
+            foreign.append(name)
+            continue
+        file = ROOT / "plugins" / "doc_fragments" / f"{name.removeprefix(f'{COLLECTION}.')}.py"
+        (fragment,) = (node for node in ast.parse(file.read_text()).body if isinstance(node, ast.ClassDef))
+        for key, value in yaml.safe_load(constants_of(fragment.body)["DOCUMENTATION"]).items():
+            own = document.get(key)
+            document[key] = [*value, *(own or [])] if isinstance(value, list) else {**(own or {}), **value}
+    return document, foreign
+
+
 def plugin_page(file: Path) -> Page:
     """The page of a module or plugin, from its DOCUMENTATION, EXAMPLES and RETURN."""
     said = constants(file)
-    document = yaml.safe_load(said["DOCUMENTATION"])
+    document, fragments = with_own_fragments(yaml.safe_load(said["DOCUMENTATION"]))
     what = KINDS[file.parent.name]
     parts = [NOTE, f"# {what[0].upper()}{what[1:]} {COLLECTION}.{file.stem}", f"{document['short_description']}."]
     parts.append("\n".join(f"- {paragraph}" for paragraph in words(document["description"])))
@@ -165,8 +186,7 @@ def plugin_page(file: Path) -> Page:
         parts += ["## Requirements", "\n".join(f"- {need}" for need in needs)]
     options = document.get("options", {})
     parts += ["## Options", table(options, "Option")] if options else []
-    fragments = document.get("extends_documentation_fragment", [])
-    if fragments := [fragments] if isinstance(fragments, str) else fragments:
+    if fragments:
         parts.append(
             "Further options: "
             + ", ".join(code(name) for name in fragments)

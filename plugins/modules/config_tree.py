@@ -103,7 +103,7 @@ from pathlib import Path, PurePosixPath
 
 from ansible.module_utils.basic import AnsibleModule
 
-PLACEHOLDER = "@RELEASE@"
+RELEASE_TOKEN = "@RELEASE@"
 
 
 class TreeError(Exception):
@@ -245,7 +245,7 @@ def present(module: AnsibleModule, tree: Tree) -> Outcome:
     links: dict[str, str] = module.params["links"]
     check_names(given, links)
     wanted = release_id(given)
-    texts = Texts({name: text.replace(PLACEHOLDER, wanted) for name, text in given.items()}, frozenset(private))
+    texts = Texts({name: text.replace(RELEASE_TOKEN, wanted) for name, text in given.items()}, frozenset(private))
     previous, good = tree.target("current"), tree.target("good")
     current = tree.path / "current"
     differing = differences(tree.read(previous), texts, current)

@@ -26,39 +26,17 @@ options:
   memory:
     description: Path of the file that the last restore drill was written to.
     type: path
-  certificate:
-    description: Path of the machine's certificate, returned as text so that the controller can judge it.
-    type: path
-  files:
-    description: Paths of files to return the fingerprints of.
-    type: list
-    elements: path
-    default: []
   folders:
     description: Paths of folders to look for.
     type: list
     elements: path
-    default: []
-  packages:
-    description: Names of Debian packages to look for.
-    type: list
-    elements: str
     default: []
   units:
     description: Names of systemd units that shall be enabled and active.
     type: list
     elements: str
     default: []
-attributes:
-  check_mode:
-    description: Changes nothing, so it runs in check mode.
-    support: full
-  diff_mode:
-    description: There is nothing to show a difference of.
-    support: none
-requirements:
-  - Runs as root.
-  - Python 3.9 or newer.
+extends_documentation_fragment: [odoo_deploy.stack.postgres_machine]
 """
 
 EXAMPLES = r"""

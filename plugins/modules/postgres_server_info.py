@@ -22,33 +22,11 @@ options:
     description: Name of the cluster, as in C(/etc/postgresql/VERSION/CLUSTER).
     type: str
     default: main
-  certificate:
-    description: Path of the server's certificate, returned as text so that the controller can judge it.
-    type: path
-  files:
-    description: Paths of files to return the fingerprints of.
-    type: list
-    elements: path
-    default: []
   following_within:
     description: Seconds to wait until the server streams as a standby; the answer comes then, or after them.
     type: int
     default: 0
-  packages:
-    description: Names of Debian packages to look for.
-    type: list
-    elements: str
-    default: []
-attributes:
-  check_mode:
-    description: Changes nothing, so it runs in check mode.
-    support: full
-  diff_mode:
-    description: There is nothing to show a difference of.
-    support: none
-requirements:
-  - Runs as root.
-  - Python 3.9 or newer.
+extends_documentation_fragment: [odoo_deploy.stack.postgres_machine]
 """
 
 EXAMPLES = r"""

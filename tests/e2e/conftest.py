@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from support import odoo
 from support.deployment import Cluster, Deployment
 from support.odoo import Door
 
@@ -34,14 +35,12 @@ def odoo_pods(cluster: Cluster) -> list[str]:
 
 @pytest.fixture(scope="session")
 def proxies(deployment: Deployment) -> dict[str, Door]:
-    """The two ways in that people use."""
-    return {machine.name: Door(f"http://{machine.address}") for machine in deployment.machines("nginx")}
+    return odoo.proxies(deployment)
 
 
 @pytest.fixture(scope="session")
 def node_door(deployment: Deployment) -> Door:
-    """Odoo by a node's port, no proxy between."""
-    return Door(f"http://{next(iter(deployment.nodes.values()))}:32242")
+    return odoo.node_door(deployment)
 
 
 @pytest.fixture

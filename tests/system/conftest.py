@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 
 from support.deployment import Deployment  # noqa: E402
-from support.odoo import Door  # noqa: E402
+from support.odoo import Door, proxies  # noqa: E402
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -105,7 +105,7 @@ def deploys(run: Run) -> Callable[[], str]:
 @pytest.fixture(scope="module")
 def doors(deployment: Deployment) -> list[Door]:
     """Both proxies with one session."""
-    doors = [Door(f"http://{machine.address}") for machine in deployment.machines("nginx")]
+    doors = list(proxies(deployment).values())
     doors[0].log_in("admin", deployment.secret("odoo_admin_password"))
     for door in doors:
         door.session_id = doors[0].session_id

@@ -16,6 +16,7 @@ from itertools import cycle, product
 
 import pytest
 from requests import Response
+from support import odoo
 from support.deployment import Deployment
 from support.odoo import Door
 
@@ -94,14 +95,12 @@ class Ledger:
 
 @pytest.fixture(scope="module")
 def proxies(deployment: Deployment) -> dict[str, Door]:
-    """The ways in that people use."""
-    return {machine.name: Door(f"http://{machine.address}") for machine in deployment.machines("nginx")}
+    return odoo.proxies(deployment)
 
 
 @pytest.fixture(scope="module")
 def node_door(deployment: Deployment) -> Door:
-    """Odoo by a node's port, no proxy between."""
-    return Door(f"http://{next(iter(deployment.nodes.values()))}:32242")
+    return odoo.node_door(deployment)
 
 
 @pytest.fixture(scope="module")

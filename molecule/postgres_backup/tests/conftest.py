@@ -16,24 +16,15 @@ from typing import Any
 import pytest
 import requests
 
-ROOT = Path(os.environ.get("MOLECULE_PROJECT_DIRECTORY", Path(__file__).resolve().parents[3]))
 SCENARIO = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(SCENARIO.parent / "shared"))
+
+from scenario import INVENTORY, ROOT, enter  # noqa: E402
+
+enter(SCENARIO)
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 
-# What ansible prints is read by these tests; Molecule asks for colours.
-os.environ |= {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", "PY_COLORS": "0"}
-if "MOLECULE_EPHEMERAL_DIRECTORY" in os.environ:
-    ephemeral = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
-    os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
-    os.environ["ODOO_DEPLOY_NODES"] = str(SCENARIO / "nodes.yml")
-    os.environ["ODOO_DEPLOY_DIR"] = str(ephemeral / "deploy")
-    os.environ["VAGRANT_DOTFILE_PATH"] = str(ephemeral / "vagrant")
-    os.environ.setdefault("ANSIBLE_CACHE_PLUGIN_CONNECTION", str(ephemeral / "facts"))
-    os.environ.setdefault("ANSIBLE_SSH_CONTROL_PATH_DIR", str(ephemeral / "ssh"))
-
 from support.deployment import Deployment, Machine, eventually  # noqa: E402
-
-INVENTORY = os.environ.get("ODOO_TEST_INVENTORY") or str(ROOT / "inventory" / "demo.vagrant_minikube.yml")
 
 
 @dataclass

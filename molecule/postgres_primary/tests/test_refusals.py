@@ -5,31 +5,26 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
-SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
-EPHEMERAL = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
-ENVIRONMENT = {
-    **os.environ,
-    "ODOO_DEPLOY_NODES": str(SCENARIO / "nodes.yml"),
-    "ODOO_DEPLOY_DIR": str(EPHEMERAL / "deploy"),
-    "VAGRANT_DOTFILE_PATH": str(EPHEMERAL / "vagrant"),
-}
+SCENARIO = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(SCENARIO.parent / "shared"))
+
+from scenario import INVENTORY, ROOT, enter  # noqa: E402
+
+enter(SCENARIO)
 
 
 def converge(**extra: Any) -> tuple[int, str]:
     """Exit code and words of the scenario's playbook with further variables."""
-    inventory = str(ROOT / "inventory" / "demo.vagrant_minikube.yml")
     done = subprocess.run(
-        ["ansible-playbook", "-i", inventory, "-e", json.dumps(extra), str(SCENARIO / "converge.yml")],
+        ["ansible-playbook", "-i", INVENTORY, "-e", json.dumps(extra), str(SCENARIO / "converge.yml")],
         cwd=ROOT,
-        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,

@@ -9,6 +9,8 @@ from typing import Any
 
 import requests
 
+from support.deployment import Deployment
+
 TIMEOUT = 30  # seconds; no answer of Odoo's own pages takes that long
 
 
@@ -72,3 +74,13 @@ class Door:
         return self.rpc(
             f"/web/dataset/call_kw/{model}/{method}", model=model, method=method, args=list(args), kwargs=kwargs
         )
+
+
+def proxies(deployment: Deployment) -> dict[str, Door]:
+    """The ways in that people use, by the proxy's name."""
+    return {machine.name: Door(f"http://{machine.address}") for machine in deployment.machines("nginx")}
+
+
+def node_door(deployment: Deployment) -> Door:
+    """Odoo by a node's port, no proxy between."""
+    return Door(f"http://{next(iter(deployment.nodes.values()))}:32242")
