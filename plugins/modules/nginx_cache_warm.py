@@ -95,6 +95,7 @@ import re
 import ssl
 import urllib.parse
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -137,7 +138,7 @@ def csrf_token(page: str) -> str:
 
 @dataclass
 class Browser:
-    """As much of a browser as Odoo's pages need: one host, cookies, no redirects followed.
+    """As much of a browser as Odoo's pages need: one host, one connection, cookies, no redirects followed.
 
     Attributes:
         url: the proxy, parsed.
@@ -152,16 +153,18 @@ class Browser:
     timeout: int
     cookies: dict[str, str] = field(default_factory=dict)
 
+    @cached_property
+    def connection(self) -> http.client.HTTPConnection:
+        """Opened by its first request, and again where the proxy closed it after an answer."""
+        host, port = self.url.hostname or "", self.url.port
+        if self.context:
+            return http.client.HTTPSConnection(host, port or 443, timeout=self.timeout, context=self.context)
+        return http.client.HTTPConnection(host, port or 80, timeout=self.timeout)
+
     def ask(
-        self, path: str, encoding: str = "identity", form: dict[str, str] | None = None
+        self, path: str, encoding: str = "identity", form: dict[str, str] | None = None, method: str = "GET"
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
         """Return status, headers and body of ``path``; raise WarmError where the proxy does not answer."""
-        host, port = self.url.hostname or "", self.url.port
-        connection: http.client.HTTPConnection
-        if self.context:
-            connection = http.client.HTTPSConnection(host, port or 443, timeout=self.timeout, context=self.context)
-        else:
-            connection = http.client.HTTPConnection(host, port or 80, timeout=self.timeout)
         headers = {"Host": self.name, "Accept-Encoding": encoding}
         if self.cookies:
             headers["Cookie"] = "; ".join(f"{key}={value}" for key, value in self.cookies.items())
@@ -170,13 +173,12 @@ class Browser:
             body = urllib.parse.urlencode(form)
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         try:
-            connection.request("GET" if form is None else "POST", path, body, headers)
-            answer = connection.getresponse()
+            self.connection.request(method if form is None else "POST", path, body, headers)
+            answer = self.connection.getresponse()
             content = answer.read()
         except (OSError, http.client.HTTPException) as problem:
+            self.connection.close()
             raise WarmError(f"{self.url.geturl()}{path}: {problem}") from problem
-        finally:
-            connection.close()
         for cookie in answer.headers.get_all("Set-Cookie") or []:
             key, _sign, value = cookie.split(";")[0].partition("=")
             self.cookies[key.strip()] = value.strip()
@@ -227,7 +229,8 @@ def fetch(browser: Browser, files: list[str], encodings: list[str], *, missing: 
     for path in files:
         once = urllib.parse.urlsplit(path).path.endswith(COMPRESSED)
         for encoding in encodings[:1] if once else encodings:
-            status, headers, _body = browser.ask(path, encoding)
+            # To a HEAD too the proxy fetches and stores the whole file.
+            status, headers, _body = browser.ask(path, encoding, method="HEAD")
             if status != 200 and not (missing and status == 404):
                 raise WarmError(f"{browser.url.geturl()}{path}, which a page names, answers {status} instead of 200")
             fetched += status == 200 and headers.get("X-Cache-Status") in ("MISS", "EXPIRED")

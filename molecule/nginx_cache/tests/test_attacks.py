@@ -238,3 +238,24 @@ def test_request_that_may_have_written_is_not_repeated(edge: Edge) -> None:
     edge.mode(drop=True)
     edge.ask("/web")
     assert len(edge.seen()) == 2
+
+
+def test_pod_that_is_gone_is_never_met(edge: Edge) -> None:
+    """The cluster sends three of four connections to a pod that is gone: each page comes, each form arrives once."""
+    firewall = "OUTPUT -p tcp -d 127.0.0.1 --dport 8069 --syn"
+    refuse = f"{firewall} -j REJECT --reject-with tcp-reset"
+    draw = f"{firewall} -m statistic --mode nth --every 4 --packet 3 -j ACCEPT"
+    edge.mode(headers={"Connection": "close"})
+    for _unused in range(20):  # the connections that are kept open are used up
+        assert edge.ask("/web").status == 200
+    edge.mode(headers={"Connection": "close"})
+    with edge.machine.sudo():
+        edge.machine.check_output("command -v iptables || apt-get -qq install --yes --no-install-recommends iptables")
+        edge.machine.check_output(f"iptables -w -A {draw} && iptables -w -A {refuse}")
+        try:
+            answers = [edge.ask("/web") for _unused in range(20)]
+            answers += [edge.ask("/web/dataset/call", "POST", b"{}") for _unused in range(20)]
+        finally:
+            edge.machine.check_output(f"iptables -w -D {draw}; iptables -w -D {refuse}")
+    assert {answer.status for answer in answers} == {200}
+    assert len(edge.seen()) == len(answers)

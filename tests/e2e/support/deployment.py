@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -56,7 +59,8 @@ class Machine:
             f"ssh://{user}@{self.variables['ansible_host']}:{port}?sudo=true&timeout=20",
             ssh_identity_file=key or None,
             ssh_extra_args=options or None,
-            controlpersist=60,
+            controlpath=f"{_sockets()}/{self.name}",
+            controlpersist=10,
         )
 
     def run(self, command: str, *arguments: str) -> str:
@@ -81,6 +85,14 @@ class Machine:
     def listening(self) -> set[str]:
         """Local TCP addresses that something listens on, as ADDRESS:PORT."""
         return {line.split()[3] for line in self.run("ss -Hltn").splitlines()}
+
+
+@cache
+def _sockets() -> str:
+    """Folder of this run's shared ssh connections: a name short enough for a socket, gone with the run."""
+    folder = tempfile.mkdtemp(prefix="odoo-verify-")
+    atexit.register(shutil.rmtree, folder, True)
+    return folder
 
 
 class Deployment:

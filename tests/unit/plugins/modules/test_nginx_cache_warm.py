@@ -37,6 +37,7 @@ class Site(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     """Login form, session, files with X-Cache-Status."""
 
+    protocol_version = "HTTP/1.1"
     server: Site
 
     def answer(self, status: int, body: str = "", **headers: str) -> None:
@@ -46,7 +47,12 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body.encode())
+        if self.command != "HEAD":
+            self.wfile.write(body.encode())
+
+    def do_HEAD(self) -> None:
+        """Answer as to a GET, without the body."""
+        self.do_GET()
 
     def do_GET(self) -> None:
         """Answer a page or a file."""
