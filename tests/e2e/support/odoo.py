@@ -77,8 +77,13 @@ class Door:
 
 
 def proxies(deployment: Deployment) -> dict[str, Door]:
-    """The ways in that people use, by the proxy's name."""
-    return {machine.name: Door(f"http://{machine.address}") for machine in deployment.machines("nginx")}
+    """The ways in that people use, by the proxy's name: HTTPS where HTTP only sends there."""
+    doors = {}
+    for machine in deployment.machines("nginx"):
+        plain = Door(f"http://{machine.address}")
+        redirects = plain.get("/web/login").status_code == 308
+        doors[machine.name] = Door(f"https://{machine.address}", verify=False) if redirects else plain
+    return doors
 
 
 def node_door(deployment: Deployment) -> Door:
