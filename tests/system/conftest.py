@@ -29,6 +29,7 @@ class Clicks:
 
     def __init__(self, doors: list[Door]) -> None:
         self.doors, self.stop = doors, threading.Event()
+        self.between = threading.Lock()  # whoever holds it knows that no click is under way
         self.answers: Counter[str] = Counter()
         self.thread = threading.Thread(target=self._click)
 
@@ -37,7 +38,8 @@ class Clicks:
         while not self.stop.wait(0.2):
             door = self.doors[number % len(self.doors)]
             number += 1
-            self.answers[self._answer(door)] += 1
+            with self.between:
+                self.answers[self._answer(door)] += 1
 
     @staticmethod
     def _answer(door: Door) -> str:

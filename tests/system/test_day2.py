@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import select
@@ -12,6 +13,7 @@ import struct
 import subprocess
 import termios
 import time
+from pathlib import Path
 
 from conftest import ROOT, Run
 from support.deployment import Deployment
@@ -82,3 +84,30 @@ def test_psql_from_a_script_and_at_a_terminal() -> None:
     assert "in odoo false" in feed(query, "./run.py", "psql")
     assert "in session_db false" in feed(query, "./run.py", "psql", "-e", "psql_database=session_db")
     assert "in odoo false" in type_in(query + "\\q\n", "./run.py", "psql")
+
+
+def test_a_certificate_of_somebody_else(run: Run, tmp_path: Path) -> None:
+    """Proxies that only speak HTTPS, by a certificate of no authority of ours, verify; and there is a way back."""
+    certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=odoo.example.com", "-out", certificate, "-keyout", key],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    variables = tmp_path / "variables.json"
+    variables.write_text(
+        json.dumps(
+            {
+                "nginx_tls": False,
+                "nginx_public_names": ["odoo.example.com"],
+                "nginx_cache_tls_certificate": certificate.read_text(),
+                "nginx_cache_tls_key": key.read_text(),
+            }
+        )
+    )
+    try:
+        done = run("./run.py", "--yes", "--steps", "5", "-e", f"@{variables}")
+        assert done.returncode == 0, done.stdout[-4000:]
+    finally:
+        back = run("./run.py", "--yes", "--steps", "5")
+    assert back.returncode == 0, back.stdout[-4000:]
