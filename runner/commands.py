@@ -79,9 +79,20 @@ COMMANDS = (
         options=(("postgres_upgrade_all", "true: every package of the machines"),),
     ),
     Command(
+        ("pg", "major"),
+        "postgres_major_upgrade.yml",
+        "Upgrades PostgreSQL to another major version on the standby's copy, which becomes the primary; writes pause",
+        variables=AGREED,
+        options=(
+            ("postgres_major_to", "major version, such as 17"),
+            ("postgres_major_packages", "packages of extensions for it, as a list in JSON"),
+            ("postgres_major_unsaved", "true: although backups are switched off"),
+        ),
+    ),
+    Command(
         ("pg", "certificates"),
         "renew_certificates.yml",
-        "Renews certificates of the PostgreSQL servers that end soon; no connection is dropped",
+        "Renews certificates of the PostgreSQL servers and their backups that end soon; no connection is dropped",
         variables=AGREED,
         options=(
             ("postgres_renew_all", "true: also those that are good for long"),

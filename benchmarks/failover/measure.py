@@ -1,6 +1,7 @@
 # Copyright: Odoo Deploy contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures how long writes stop and what is lost: switchover, failover with rejoin, a killed postmaster, 20 returns.
+"patroni", when named, is the loss of the primary's machine with postgres_ha_mode: patroni.
 
     python benchmarks/failover/measure.py -i inventory/demo.vagrant_minikube.yml --runs 5
 
@@ -33,7 +34,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Server:
-    """A PostgreSQL machine: inventory name, address, docker container and the words that reach it by ssh."""
+    """A machine: inventory name, address, docker container and the words that reach it by ssh."""
 
     name: str
     address: str
@@ -61,6 +62,7 @@ class Site:
 
     inventory: str
     servers: tuple[Server, ...]
+    machines: Mapping[str, Server]
     secrets: pathlib.Path
     extra: tuple[str, ...]
 
@@ -110,10 +112,12 @@ def inventory(path: str, deploy: pathlib.Path, extra: tuple[str, ...]) -> Site:
     names = [host for group in ("postgres_primary", "postgres_replica") for host in listing[group]["hosts"]]
     nodes = pathlib.Path(os.environ.get("ODOO_DEPLOY_NODES") or ROOT / "inventory" / "nodes.yml")
     deployment = yaml.safe_load(nodes.read_text(encoding="utf-8"))["deployment"]
-    servers = tuple(
-        Server(name, hostvars[name]["peer_address"], f"{deployment}-{name}", ssh(hostvars[name])) for name in names
-    )
-    return Site(path, servers, deploy / "secrets", extra)
+    machines = {
+        name: Server(name, host["peer_address"], f"{deployment}-{name}", ssh(host))
+        for name, host in hostvars.items()
+        if "ansible_ssh_private_key_file" in host
+    }
+    return Site(path, tuple(machines[name] for name in names), machines, deploy / "secrets", extra)
 
 
 def ssh(host: Mapping[str, object]) -> tuple[str, ...]:
@@ -236,13 +240,41 @@ def crash(site: Site) -> dict[str, float]:
     return measured(site, "crash", act)
 
 
+def patroni(site: Site) -> dict[str, float]:
+    """The primary's machine is killed where Patroni runs the servers: nobody does anything, also when it returns."""
+    old = primary(site)
+
+    def act() -> dict[str, float]:
+        docker("kill", old.container)
+        time.sleep(20)
+        return {}
+
+    figures = measured(site, "patroni", act)
+    watcher = Watcher(site.conninfo((old,), "any"))
+    watcher.start()
+    docker("start", old.container)
+    begin = time.monotonic()
+    ask = "runuser -u postgres -- psql -XAtqc 'SELECT status FROM pg_stat_wal_receiver' || true"
+    while time.monotonic() < begin + 120:
+        with contextlib.suppress(RuntimeError, subprocess.TimeoutExpired):  # until sshd is there
+            if "streaming" in old.shell(ask, timeout=10):
+                break
+        time.sleep(0.2)
+    figures["rejoin_s"] = time.monotonic() - begin
+    time.sleep(2)
+    watcher.stop()
+    return figures | {"old_primary_asked": watcher.asked, "old_primary_writable": watcher.writable}
+
+
 RETURNS = 20
 SCENARIOS: dict[str, Callable[[Site], dict[str, float]]] = {
     "switchover": switchover,
     "failover": failover,
     "crash": crash,
     "returns": returns,
+    "patroni": patroni,
 }
+UNASKED = ("patroni",)  # another mode of the deployment
 
 
 def main() -> int:
@@ -253,7 +285,9 @@ def main() -> int:
     )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("-e", "--extra", action="append", default=[], help="handed to ansible-playbook as -e")
-    parser.add_argument("scenarios", nargs="*", default=list(SCENARIOS), help=", ".join(SCENARIOS))
+    parser.add_argument(
+        "scenarios", nargs="*", default=[name for name in SCENARIOS if name not in UNASKED], help=", ".join(SCENARIOS)
+    )
     options = parser.parse_args()
     extra = tuple(word for value in options.extra for word in ("-e", value))
     site = inventory(options.inventory, options.deploy, extra)

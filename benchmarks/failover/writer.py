@@ -89,6 +89,7 @@ class Watcher(threading.Thread):
         self.asked = 0
         self.answered = 0
         self.writable = 0
+        self.times: list[float] = []  # monotonic seconds at which it was asked, where it was writable
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -96,9 +97,12 @@ class Watcher(threading.Thread):
             self.asked += 1
             try:
                 with psycopg.connect(self.conninfo, autocommit=True) as connection:
+                    moment = time.monotonic()
                     row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
                 self.answered += 1
-                self.writable += int(row is not None and not row[0])
+                if row is not None and not row[0]:
+                    self.writable += 1
+                    self.times.append(moment)
             except psycopg.Error:
                 pass
             time.sleep(0.05)

@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 OS_USER = "postgres"
+PATRONI_UNIT = "patroni.service"
+PATRONI_CONFIG = Path("/etc/patroni/config.yml")
 
 # Works on 13 to 18. CASE keeps the functions that fail in recovery, or outside of it, from being called.
 STATE_SQL = """
@@ -179,10 +181,15 @@ def leaf(pem: str) -> str:
     return "".join(pem.partition("-----END")[0].split())
 
 
-def newest_version(cluster: str) -> str:
-    """Highest major version with a configured cluster of that name, else C(0), which is installed nowhere."""
+def newest_version(cluster: str, default: str = "0") -> str:
+    """Highest major version with a configured cluster of that name, else the default; C(0) is installed nowhere."""
     found = [path.parts[3] for path in Path("/etc/postgresql").glob(f"*/{cluster}/postgresql.conf")]
-    return max(found, key=int, default="0")
+    return max(found, key=int, default=default)
+
+
+def patroni_runs(unit: str, units: Path = Path("/etc/systemd/system")) -> bool:
+    """True once a server was handed over to Patroni: Debian's unit of it is masked then."""
+    return (units / unit).is_symlink() and PATRONI_CONFIG.exists()
 
 
 class Server:
@@ -194,7 +201,9 @@ class Server:
     def __init__(self, version: str | None, cluster: str) -> None:
         self.version = version or newest_version(cluster)
         self.cluster = cluster
-        self.unit = f"postgresql@{self.version}-{cluster}.service"
+        unit = f"postgresql@{self.version}-{cluster}.service"
+        self.patroni = patroni_runs(unit)
+        self.unit = PATRONI_UNIT if self.patroni else unit
         self.bin = Path("/usr/lib/postgresql", self.version, "bin")
         self.config = Path("/etc/postgresql", self.version, cluster)
         self.data = Path("/var/lib/postgresql", self.version, cluster)
@@ -237,13 +246,13 @@ class Server:
             return []
 
     def port(self) -> str:
-        """Port of postgresql.conf's own line, as pg_createcluster wrote it; conf.d does not set it."""
+        """Port of postgresql.conf's own line, as pg_createcluster or Patroni wrote it; conf.d does not set it."""
         try:
             lines = (self.config / "postgresql.conf").read_text(encoding="utf-8").splitlines()
         except OSError:
             lines = []
         pairs = (line.partition("=") for line in lines)
-        return next((value.split("#")[0].strip() for key, _is, value in pairs if key.strip() == "port"), "5432")
+        return next((value.split("#")[0].strip(" \t'") for key, _is, value in pairs if key.strip() == "port"), "5432")
 
     def sql(self, statement: str, timeout: int = 15) -> str:
         """One value; raises RuntimeError with psql's message, or when the server does not answer in time."""
@@ -264,6 +273,10 @@ class Server:
     def empty(self) -> bool:
         """True when there is no finished data directory: nothing here that a clone could destroy."""
         return self.creating.exists() or not (self.data / "global" / "pg_control").exists()
+
+    def upgrading(self) -> bool:
+        """True when a major upgrade was cut off in which this server's data had become the new version's."""
+        return any(self.data.parents[1].glob(f"*/{self.cluster}.upgrading"))
 
     def control(self) -> dict[str, Any] | None:
         """What pg_controldata says, or None without a data directory."""
@@ -303,10 +316,12 @@ class Server:
             "version": self.version,
             "data_directory": str(self.data),
             "unit": self.unit,
+            "patroni": self.patroni,
             "empty": self.empty(),
             "control": None,
             "running": self.postmaster() is not None,
             "standby_signal": self.standby_signal.exists(),
+            "upgrading": self.upgrading(),
             "sync_suspended": (self.config / "conf.d" / "99-sync-suspended.conf").exists(),
             "message": "",
             "timeline": None,

@@ -18,6 +18,9 @@ options:
   version:
     description: Major version, as in C(/etc/postgresql/VERSION); the newest that is configured when omitted.
     type: str
+  default_version:
+    description: Major version to tell about where O(version) is omitted and none is configured.
+    type: str
   cluster:
     description: Name of the cluster, as in C(/etc/postgresql/VERSION/CLUSTER).
     type: str
@@ -45,6 +48,9 @@ server:
       C(server.following) is true where a standby streams.
     - C(server.pending_restart) maps a setting to its running and its wanted value; C(server.config_stale) means that
       a configuration file is newer than the configuration that was loaded.
+    - C(server.version) is the version that the answer is about. C({version}) in O(files) and O(packages) stands for it.
+      C(server.upgrading) is true where a major upgrade was cut off.
+    - C(server.patroni) is true where Patroni runs the server; C(server.unit) is the systemd unit of whoever does.
     - C(server.files) maps each of O(files) to C(MODE OWNER GROUP SHA1), or to null where it is missing.
       C(server.missing_packages) lists those of O(packages) that are not installed.
     - C(server.replaced_files) lists programs and libraries that the running server still has of packages
@@ -67,6 +73,7 @@ from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_server 
     Server,
     fingerprint,
     missing_packages,
+    newest_version,
 )
 
 
@@ -74,6 +81,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "version": {"type": "str"},
+            "default_version": {"type": "str"},
             "cluster": {"type": "str", "default": "main"},
             "certificate": {"type": "path"},
             "files": {"type": "list", "elements": "path", "default": []},
@@ -84,11 +92,11 @@ def main() -> None:
     )
     asked = module.params
     try:
-        server = Server(asked["version"], asked["cluster"]).following_state(
-            asked["following_within"], asked["certificate"]
-        )
-        server["files"] = {path: fingerprint(path) for path in asked["files"]}
-        server["missing_packages"] = missing_packages(asked["packages"]) if asked["packages"] else []
+        version = asked["version"] or newest_version(asked["cluster"], asked["default_version"] or "0")
+        server = Server(version, asked["cluster"]).following_state(asked["following_within"], asked["certificate"])
+        files, packages = ([one.replace("{version}", version) for one in asked[key]] for key in ("files", "packages"))
+        server["files"] = {path: fingerprint(path) for path in files}
+        server["missing_packages"] = missing_packages(packages) if packages else []
     except (RuntimeError, OSError, KeyError) as error:
         module.fail_json(msg=f"Cannot tell what this PostgreSQL server is: {error}")
     module.exit_json(changed=False, server=server)

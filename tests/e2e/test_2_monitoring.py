@@ -48,6 +48,15 @@ def test_prometheus_scrapes_itself_and_cadvisor(prometheus: Prometheus) -> None:
 
 
 @pytest.mark.monitoring
+def test_alert_rules_are_evaluated(prometheus: Prometheus) -> None:
+    """Prometheus knows the alert rules, and none of them fails"""
+    rules = [rule for group in prometheus.api("rules")["groups"] for rule in group["rules"]]
+    assert len([rule for rule in rules if rule["type"] == "alerting"]) > 15
+    failing = {rule["name"]: rule["lastError"] for rule in rules if rule["health"] == "err"}
+    assert not failing, f"failing: {failing}"
+
+
+@pytest.mark.monitoring
 def test_cadvisor_runs_on_every_node(cluster: Cluster) -> None:
     """cAdvisor runs on every node"""
     status = cluster.apps.read_namespaced_daemon_set("cadvisor", "monitoring").status

@@ -5,13 +5,17 @@
 from __future__ import annotations
 
 import http.client
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 testinfra_hosts = ["machines"]
 
 UNIT = "prometheus-node-exporter"
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -69,3 +73,20 @@ def test_runs_unprivileged_in_a_sandbox(host: Any) -> None:
         assert host.run(f"nsenter --target {pid} --mount touch /var/lib/x").rc != 0
         score = host.check_output(f"systemd-analyze security --no-pager {UNIT} | tail -1")
         assert float(score.split(":")[1].split()[0]) < 2.5, score
+
+
+def test_alert_rules(host: Any, metrics: str) -> None:
+    """Prometheus' own tool takes the rules, they say what their tests want, and the exporter has their figures."""
+    rules = (ROOT / "roles" / "prometheus_k8s" / "files" / "alerts.yml").read_text(encoding="utf-8")
+    tests = Path(__file__).with_name("alerts_test.yml").read_text(encoding="utf-8")
+    with host.sudo():
+        host.check_output("cd /var/tmp && apt-get -qq download prometheus && dpkg -x prometheus_*.deb prometheus")
+        for name, text in (("alerts.yml", rules), ("alerts_test.yml", tests)):
+            host.check_output("printf %%s %s > /tmp/%s", text, name)
+        host.check_output("/var/tmp/prometheus/usr/bin/promtool check rules /tmp/alerts.yml")
+        done = host.run("/var/tmp/prometheus/usr/bin/promtool test rules /tmp/alerts_test.yml")
+    assert done.rc == 0, done.stdout + done.stderr
+    for name in set(re.findall(r"\bnode_[a-z_]+", rules)):
+        assert f"\n{name}{{" in metrics, name
+    for alert in [rule for group in yaml.safe_load(rules)["groups"] for rule in group["rules"]]:
+        assert alert["annotations"]["next"].startswith(("./run.py ", "vagrant ssh ")), alert["alert"]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from conftest import INVENTORY, ROOT, Site, postgres, sql
-from support.deployment import eventually
+from support.deployment import Machine, eventually
 
 WRITTEN = "SELECT coalesce(string_agg(word, ',' ORDER BY number), '') FROM sentinels"
 
@@ -289,3 +289,29 @@ def test_restore_in_place(site: Site) -> None:
 
 def _has(found: str, expected: str) -> None:
     assert found == expected
+
+
+def served(site: Site, machine: Machine) -> str:
+    """Serial number of the certificate that a machine's pgBackRest shows to the other one."""
+    asked = f"openssl s_client -connect {machine.address}:8432 </dev/null 2>/dev/null | openssl x509 -noout -serial"
+    return (site.pg2 if machine == site.pg1 else site.pg1).run(asked)
+
+
+def test_certificates_are_renewed(site: Site) -> None:
+    """Shown at once by a server that goes on, and accepted by the other machine."""
+    machines = (site.pg1, site.pg2)
+    before = [(served(site, one), one.run("systemctl show --value --property=MainPID pgbackrest")) for one in machines]
+    said = site.must("renew_certificates.yml")
+    assert "Every certificate is good" in said
+    assert set(re.findall(r"changed=(\d+)", said)) == {"0"}
+    said = site.must("renew_certificates.yml", postgres_renew_all=True)
+    assert "backup.pg1, backup.pg2" in said
+    for one, (serial, pid) in zip(machines, before, strict=True):
+        assert served(site, one) != serial
+        assert one.run("systemctl show --value --property=MainPID pgbackrest") == pid, (
+            "a backup would have been cut off"
+        )
+    postgres(site.keeper, f"pgbackrest --stanza={site.stanza} check")
+    site.archived()
+    site.must("backup.yml")
+    assert set(re.findall(r"changed=(\d+)", site.must("converge.yml"))) == {"0"}

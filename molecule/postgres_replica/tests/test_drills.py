@@ -11,7 +11,8 @@ import time
 
 import psycopg
 import pytest
-from conftest import ROOT, Pair, changed
+from pair import Pair, changed
+from scenario import ROOT
 
 
 @pytest.mark.parametrize("turn", ["there", "back"])

@@ -8,7 +8,7 @@ import time
 
 import psycopg
 import pytest
-from conftest import Pair, Server, changed
+from pair import Pair, Server, changed
 
 # 200 MB of WAL that belong to no table.
 FILL = "SELECT count(pg_logical_emit_message(false, 'fill', repeat('x', 1000000))) FROM generate_series(1, 200)"

@@ -15,6 +15,7 @@ Exit codes: 0 done; 1 a check or a program failed, the last line says which; 2 b
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import datetime
 import json
@@ -23,6 +24,8 @@ import re
 import secrets
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -47,7 +50,11 @@ SERVER_SQL = """
 SELECT json_build_object(
   'timeline', ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int,
   'archived', coalesce(extract(epoch FROM last_archived_time), 0),
-  'failing', coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false))
+  'failing', coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false),
+  'slots', coalesce((SELECT json_agg(json_build_object('name', slot_name, 'active', active,
+      'lost', coalesce(wal_status = 'lost', false),
+      'retained', coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)) ORDER BY slot_name)
+    FROM pg_replication_slots WHERE slot_type = 'physical'), '[]'))
 FROM pg_stat_archiver
 """
 FOUND_SQL = """
@@ -123,6 +130,18 @@ class Backup:
             size=told["info"]["size"],
             sentinel=(told.get("annotation") or {}).get("sentinel", ""),
         )
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server as a client finds it: role is primary, standby, or empty where it does not answer.
+
+    certificate_end: when what it shows to clients ends, seconds since 1970; None where that was not seen.
+    """
+
+    name: str
+    role: str
+    certificate_end: float | None = None
 
 
 def say(words: str) -> None:
@@ -210,10 +229,85 @@ def restore_arguments(kind: str, target: str, backup: Backup) -> list[str]:
 
 def line(name: str, value: float, **labels: str) -> str:
     shown = ",".join(f'{key}="{text}"' for key, text in labels.items())
-    return f"postgres_backup_{name}{'{' + shown + '}' if shown else ''} {value:.15g}"
+    return f"postgres_{name}{'{' + shown + '}' if shown else ''} {value:.15g}"
 
 
-def metrics(known: Sequence[Backup], server: dict[str, Any] | None, drill: dict[str, Any], now: float) -> str:
+def each(conninfo: str) -> dict[str, str]:
+    """How to reach each server by itself, by its name; conninfo: how to reach the one that accepts writes."""
+    words = dict(word.split("=", 1) for word in conninfo.split())
+    if "hostaddr" not in words:
+        return {socket.gethostname(): conninfo}
+    pairs = zip(words["host"].split(","), words["hostaddr"].split(","))  # noqa: B905 (3.9)
+    alone = (words | {"host": name, "hostaddr": address, "target_session_attrs": "any"} for name, address in pairs)
+    return {one["host"]: " ".join(f"{key}={value}" for key, value in one.items()) for one in alone}
+
+
+def certificate_end(address: str, port: int = 5432) -> float | None:
+    """When the certificate ends that a server shows, seconds since 1970; begins as libpq does, by an SSLRequest."""
+    from cryptography import x509
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # looked at, not trusted
+    try:
+        with socket.create_connection((address, port), timeout=5) as plain:
+            plain.sendall(bytes.fromhex("0000000804d2162f"))
+            if plain.recv(1) != b"S":
+                return None
+            with context.wrap_socket(plain) as secured:
+                shown = secured.getpeercert(binary_form=True) or b""
+                # Else the server logs a reset connection.
+                with contextlib.suppress(OSError):
+                    secured.unwrap()
+    except OSError:
+        return None
+    return x509.load_der_x509_certificate(shown).not_valid_after.replace(tzinfo=UTC).timestamp()
+
+
+def families(servers: Sequence[Server], slots: Sequence[dict[str, Any]]) -> list[str]:
+    """Lines of the textfile about each server, and each slot of the one that accepts writes."""
+    told: list[tuple[str, str, str, dict[str, float]]] = [
+        ("server_up", "1 where the server answers.", "server", {one.name: int(bool(one.role)) for one in servers}),
+        (
+            "server_primary",
+            "1 where the server accepts writes.",
+            "server",
+            {one.name: int(one.role == "primary") for one in servers},
+        ),
+        (
+            "certificate_end_timestamp_seconds",
+            "When the certificate that the server shows ends.",
+            "server",
+            {one.name: one.certificate_end for one in servers if one.certificate_end is not None},
+        ),
+        ("slot_active", "1 where a standby streams by the slot.", "slot", {s["name"]: int(s["active"]) for s in slots}),
+        (
+            "slot_lost",
+            "1 where WAL that the slot's standby needs is gone.",
+            "slot",
+            {s["name"]: int(s["lost"]) for s in slots},
+        ),
+        (
+            "slot_retained_bytes",
+            "WAL that is kept for the slot's standby, which is what it is behind.",
+            "slot",
+            {s["name"]: s["retained"] for s in slots},
+        ),
+    ]
+    lines = []
+    for name, text, label, values in told:
+        if values:
+            lines += [f"# HELP postgres_{name} {text}", f"# TYPE postgres_{name} gauge"]
+            lines += [line(name, value, **{label: of}) for of, value in values.items()]
+    return lines
+
+
+def metrics(
+    known: Sequence[Backup],
+    server: dict[str, Any] | None,
+    drill: dict[str, Any],
+    now: float,
+    servers: Sequence[Server] = (),
+) -> str:
     """The textfile for node_exporter: times are seconds since 1970, 0 where a thing has not happened yet."""
     newest = known[-1] if known else None
     told: list[tuple[str, str, float]] = [
@@ -240,9 +334,12 @@ def metrics(known: Sequence[Backup], server: dict[str, Any] | None, drill: dict[
     )
     lines = [f"# HELP postgres_backup_{name} {text}", f"# TYPE postgres_backup_{name} gauge"]
     for kind, kinds in KINDS.items():
-        lines.append(line(name, max((one.stop for one in known if one.type in kinds), default=0), type=kind))
+        stop = max((one.stop for one in known if one.type in kinds), default=0)
+        lines.append(line(f"backup_{name}", stop, type=kind))
     for name, text, value in told:
-        lines += [f"# HELP postgres_backup_{name} {text}", f"# TYPE postgres_backup_{name} gauge", line(name, value)]
+        lines += [f"# HELP postgres_backup_{name} {text}", f"# TYPE postgres_backup_{name} gauge"]
+        lines.append(line(f"backup_{name}", value))
+    lines += families(servers, (server or {}).get("slots", []))
     return "\n".join(lines) + "\n"
 
 
@@ -322,8 +419,21 @@ class Keeper:
             return {}
         return told
 
+    def servers(self) -> list[Server]:
+        """Every server, asked by itself: two that accept writes would not be seen by a client that takes the first."""
+        found = []
+        for name, conninfo in each(self.settings.conninfo).items():
+            words = dict(word.split("=", 1) for word in conninfo.split())
+            try:
+                role = "standby" if self.sql("SELECT pg_is_in_recovery()", conninfo) == "t" else "primary"
+            except Failed:
+                role = ""
+            found.append(Server(name, role, certificate_end(words.get("hostaddr", "127.0.0.1"))))
+        return found
+
     def report(self) -> None:
-        replace(self.settings.metrics, metrics(self.known(), self.server(), self.drilled(), time.time()))
+        figures = metrics(self.known(), self.server(), self.drilled(), time.time(), self.servers())
+        replace(self.settings.metrics, figures)
 
     def backup(self, kind: str) -> None:
         if not self.is_primary():

@@ -7,6 +7,7 @@ from __future__ import annotations
 import configparser
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -129,6 +130,37 @@ def test_metrics_tell_what_happened(program: ModuleType) -> None:
     }
     nothing = program.metrics([], None, {}, 1)
     assert 'type="full"} 0\n' in nothing and "drill_success 0\n" in nothing and "archive_failing" not in nothing
+
+
+def test_metrics_tell_of_each_server(program: ModuleType) -> None:
+    """Both of two primaries, who streams, what is kept for whom; nothing of a server that nobody could ask."""
+    slots = [{"name": "pg2", "active": False, "lost": True, "retained": 4096}]
+    servers = [program.Server("pg1", "primary", 5000.0), program.Server("pg2", "primary"), program.Server("pg3", "")]
+    text = program.metrics([], {"archived": 0, "failing": False, "slots": slots}, {}, 1, servers)
+    rows = [row for row in text.splitlines() if re.match("postgres_(server|slot|certificate)", row)]
+    assert rows == [
+        'postgres_server_up{server="pg1"} 1',
+        'postgres_server_up{server="pg2"} 1',
+        'postgres_server_up{server="pg3"} 0',
+        'postgres_server_primary{server="pg1"} 1',
+        'postgres_server_primary{server="pg2"} 1',
+        'postgres_server_primary{server="pg3"} 0',
+        'postgres_certificate_end_timestamp_seconds{server="pg1"} 5000',
+        'postgres_slot_active{slot="pg2"} 0',
+        'postgres_slot_lost{slot="pg2"} 1',
+        'postgres_slot_retained_bytes{slot="pg2"} 4096',
+    ]
+
+
+def test_each_server_is_reached_by_itself(program: ModuleType) -> None:
+    """Whatever it is; beside an object store only the machine's own."""
+    both = "host=pg1,pg2 hostaddr=192.0.2.1,192.0.2.2 user=backup target_session_attrs=read-write sslmode=verify-full"
+    assert program.each(both) == {
+        "pg1": "host=pg1 hostaddr=192.0.2.1 user=backup target_session_attrs=any sslmode=verify-full",
+        "pg2": "host=pg2 hostaddr=192.0.2.2 user=backup target_session_attrs=any sslmode=verify-full",
+    }
+    own = "host=/var/run/postgresql port=5432 user=backup dbname=postgres"
+    assert list(program.each(own).values()) == [own]
 
 
 def test_only_a_marked_folder_is_removed(program: ModuleType, tmp_path: Path) -> None:

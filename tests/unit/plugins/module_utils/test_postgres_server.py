@@ -17,6 +17,7 @@ from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_server 
     leaf,
     lsn_number,
     parse_controldata,
+    patroni_runs,
     replaced_files,
     served_certificate,
 )
@@ -134,3 +135,25 @@ def test_waits_until_a_standby_follows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Server, "state", lambda _self, _certificate: next(states))
     assert Server("15", "main").following_state(10) == {"following": True}
     assert Server("15", "main").following_state(0) == {"following": False}
+
+
+def test_who_runs_the_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Patroni does once Debian's unit is masked; its settings alone, or a unit of somebody's own, say nothing yet."""
+    config, unit = tmp_path / "config.yml", "postgresql@15-main.service"
+    monkeypatch.setattr(postgres_server, "PATRONI_CONFIG", config)
+    assert not patroni_runs(unit, tmp_path)
+    config.touch()
+    (tmp_path / unit).touch()
+    assert not patroni_runs(unit, tmp_path)
+    (tmp_path / unit).unlink()
+    (tmp_path / unit).symlink_to("/dev/null")
+    assert patroni_runs(unit, tmp_path)
+
+
+@pytest.mark.parametrize("line", ["port = 5433\t\t# (change requires restart)", "port = '5433'"])
+def test_port_as_debian_or_patroni_wrote_it(tmp_path: Path, line: str) -> None:
+    server = Server("15", "main")
+    assert server.port() == "5432"
+    server.config = tmp_path
+    (tmp_path / "postgresql.conf").write_text(f"include 'postgresql.base.conf'\n{line}\n", encoding="utf-8")
+    assert server.port() == "5433"

@@ -1,0 +1,162 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pair of servers, the playbooks that are run against it, and the writer that counts rows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+from scenario import INVENTORY, ROOT
+
+sys.path.insert(0, str(ROOT / "benchmarks" / "failover"))
+
+from measure import Server, Site, inventory
+from writer import Watcher, Writer
+
+
+def changed(output: str) -> set[str]:
+    """What each host's changed= says in a playbook's recap."""
+    return set(re.findall(r"changed=(\d+)", output))
+
+
+@dataclass
+class Pair:
+    """Two servers, either of which may be the primary, their scenario's folder, and variables for every playbook."""
+
+    site: Site
+    scenario: Path
+    variables: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        return self.site.servers
+
+    def argv(self, name: str, **extra: object) -> list[str]:
+        folder = self.scenario if name == "converge.yml" else ROOT / "playbooks"
+        words = [f"-e{{{key}: {value}}}" for key, value in {"postgres_yes": "true", **self.variables, **extra}.items()]
+        return ["ansible-playbook", "-i", INVENTORY, str(folder / name), *words]
+
+    def play(self, name: str, **extra: object) -> subprocess.CompletedProcess[str]:
+        """A playbook's output and exit code, stderr after stdout."""
+        done = subprocess.run(
+            self.argv(name, **extra), cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
+        )
+        done.stdout = " ".join((done.stdout + done.stderr).split())  # YAML output breaks lines
+        return done
+
+    def must(self, name: str, **extra: object) -> str:
+        done = self.play(name, **extra)
+        assert done.returncode == 0, done.stdout[-3000:]
+        return done.stdout
+
+    def must_refuse(self, name: str, words: str, **extra: object) -> None:
+        done = self.play(name, **extra)
+        assert done.returncode != 0, done.stdout[-3000:]
+        assert words in done.stdout, done.stdout[-3000:]
+
+    def primary(self) -> Server:
+        end = time.monotonic() + 30
+        while True:
+            try:
+                with psycopg.connect(self.site.conninfo(self.servers)) as connection:
+                    return next(server for server in self.servers if server.name == connection.info.host)
+            except psycopg.OperationalError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+
+    def standby(self) -> Server:
+        primary = self.primary()
+        return next(server for server in self.servers if server != primary)
+
+    def shell(self, server: Server, command: str) -> str:
+        """Runs as root on a server's machine."""
+        return server.shell(command)
+
+    def sql(self, server: Server, statement: str) -> str:
+        """One value, asked as the superuser over the server's socket."""
+        out = server.shell(f"runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -c {shlex.quote(statement)}")
+        return (out.splitlines() or [""])[-1].strip()
+
+    def install(self, server: Server, package: str) -> None:
+        """A tool that only a test needs."""
+        server.shell(f"dpkg -s {package} >/dev/null 2>&1 || apt-get install -qq -y --no-install-recommends {package}")
+
+    @property
+    def controller(self) -> str:
+        """Where the machines see the writer: the network's first address (converge.yml lets it in)."""
+        return self.servers[0].address.rpartition(".")[0] + ".1"
+
+    @contextlib.contextmanager
+    def cut(self, server: Server, address: str) -> Iterator[None]:
+        """Packets between the server and an address vanish, as where a cable is pulled; ssh is spared."""
+        self.install(server, "iptables")
+        rules = [f"INPUT -s {address} -p tcp ! --dport 22 -j DROP", f"OUTPUT -d {address} -p tcp ! --sport 22 -j DROP"]
+        server.shell(" && ".join(f"iptables -w -I {rule}" for rule in rules))
+        try:
+            yield
+        finally:
+            server.shell("; ".join(f"iptables -w -D {rule}" for rule in rules))
+
+    def unit(self, server: Server) -> str:
+        """The server's systemd unit, such as postgresql@15-main.service."""
+        return server.shell("systemctl list-units --all --plain --no-legend 'postgresql@*'").split()[0]
+
+    def version(self, server: Server) -> str:
+        return self.unit(server).partition("@")[2].partition("-")[0]
+
+    def caught_up(self) -> None:
+        """Waits until the standby replayed what the primary has written."""
+        lsn = self.sql(self.primary(), "SELECT pg_current_wal_lsn()")
+        self.eventually(self.standby(), f"SELECT pg_last_wal_replay_lsn() >= '{lsn}'", "t")
+
+    def streaming(self) -> None:
+        """Waits until the standby streams."""
+        self.eventually(self.standby(), "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'", "1", 60)
+
+    def eventually(self, server: Server, statement: str, wanted: str, seconds: float = 30) -> None:
+        """Asks until the answer is the wanted one."""
+        end = time.monotonic() + seconds
+        while (answer := self.sql(server, statement)) != wanted:
+            assert time.monotonic() < end, f"{server.name}: {statement}: {answer}, not {wanted} within {seconds} s"
+            time.sleep(0.3)
+
+    def kill(self, server: Server) -> None:
+        """The machine's power is cut."""
+        subprocess.run(["docker", "kill", server.container], check=True, capture_output=True)
+
+    def start(self, server: Server) -> None:
+        subprocess.run(["docker", "start", server.container], check=True, capture_output=True)
+
+    def watcher(self, server: Server) -> Watcher:
+        return Watcher(self.site.conninfo((server,), "any"))
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """Rows are written for a second before, during and for two seconds after the block."""
+        writer = Writer(self.site.conninfo(self.servers), f"{time.time():.3f}")
+        writer.prepare()
+        writer.start()
+        time.sleep(1)
+        try:
+            yield writer
+            time.sleep(2)
+        finally:
+            writer.stop()
+        assert len(writer.record.acknowledged) > 50
+
+
+def the_pair(scenario: Path) -> Pair:
+    """The servers of the scenario that was entered."""
+    deploy = Path(os.environ.get("ODOO_DEPLOY_DIR") or ROOT / ".deploy")
+    return Pair(inventory(INVENTORY, deploy, ()), scenario)
