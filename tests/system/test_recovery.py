@@ -84,6 +84,16 @@ def gone(node: str, number: str) -> None:
 def test_pod_killed_in_mid_session_costs_no_click(deployment: Deployment, doors: list[Door]) -> None:
     """All processes of one of three pods get SIGKILL between two clicks at both proxies: no later click fails."""
     selector = "app.kubernetes.io/name=odoo,app.kubernetes.io/component=web"
+
+    def settled() -> None:
+        states = [state for pod in deployment.cluster.pods("odoo", selector) for state in pod.status.container_statuses]
+        assert len(states) == 3
+        assert all(state.ready for state in states)
+
+    # The test before may not be over: a node that just started takes pods for ready that it has yet to look at.
+    for _unused in range(2):
+        eventually(settled, seconds=120)
+        time.sleep(15)
     pod = deployment.cluster.pods("odoo", selector)[0]
     number = pod.status.container_statuses[0].container_id.rsplit("/", 1)[1]
     node = f"{deployment.name}-{pod.spec.node_name}"
