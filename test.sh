@@ -38,7 +38,15 @@ PATH=$PWD/.deploy/venv/bin:$PATH
 export PYTHONDONTWRITEBYTECODE=1 ANSIBLE_CONFIG=$PWD/ansible.cfg
 passed=0 failed=0 failures=()
 
-# One check, counted as one: its name, then its command. What it prints is shown when it fails.
+# A log's errors, then its end: Molecule's ends with its teardown, far below the test that failed.
+explain() {
+  local plain
+  plain=$(sed 's/\x1b\[[0-9;]*m//g' "$1")
+  { grep -E '(^|│ )(FAILED [^-]|ERROR|E   |fatal:|Traceback)' <<< "$plain" | tail -n 30; tail -n "${TEST_TAIL:-40}" <<< "$plain"; } |
+    sed 's/^/        /'
+}
+
+# One check, counted as one: its name, then its command. What went wrong is shown when it fails.
 check() {
   local name=$1 log=$results/${1//[^A-Za-z0-9_.-]/_}.log began=$SECONDS
   shift
@@ -49,7 +57,7 @@ check() {
     failed=$((failed + 1))
     failures+=("$name")
     printf 'FAILED  %-34s %4ds  (%s)\n' "$name" $((SECONDS - began)) "${log#"$PWD/"}"
-    tail -n "${TEST_TAIL:-40}" "$log" | sed 's/^/        /'
+    explain "$log"
   fi
 }
 
@@ -76,7 +84,11 @@ PYTHON
   passed=$((passed + ${counts% *})) failed=$((failed + ${counts#* }))
 }
 
-unformatted_go() { [ -z "$(gofmt -l images/node/kube | tee /dev/stderr)" ]; }
+go_is_formatted() {
+  local unformatted
+  unformatted=$(gofmt -l images/node/kube) || return
+  [ -z "$unformatted" ] || { echo "$unformatted"; return 1; }
+}
 
 lint_documentation() (
   cd .deploy/collections/ansible_collections/odoo_deploy/stack || exit 1
@@ -109,7 +121,7 @@ lint() {
   check "yamllint" yamllint --strict .
   # A home of its own: it would prefer a release of this collection that somebody installed there.
   check "ansible-lint" env HOME="$results/home" ANSIBLE_COLLECTIONS_PATH="$PWD/.deploy/collections" ansible-lint --offline
-  check "gofmt" unformatted_go
+  check "gofmt" go_is_formatted
   check "collection builds" ansible-galaxy collection build --force --output-path "$results/dist" .
 }
 
@@ -124,7 +136,8 @@ molecule_scenarios() {
     for scenario in molecule/*/molecule.yml; do scenarios+=("$(basename "$(dirname "$scenario")")"); done
   fi
   for scenario in "${scenarios[@]}"; do
-    check "molecule $scenario" molecule test -s "$scenario"
+    # Wide lines: Molecule folds what it shows of a test, the reason of its failure first of all.
+    check "molecule $scenario" env COLUMNS=200 molecule test -s "$scenario"
     # A scenario without tests proves nothing.
     log=$results/molecule_$scenario.log
     ! grep -q 'no tests found' "$log" || { failed=$((failed + 1)); failures+=("molecule $scenario has no tests"); }
