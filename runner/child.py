@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from runner import paths, procs
-from runner.exits import Interrupted
+from runner.exits import Failure, Interrupted
 from runner.scrub import Scrubber
 
 EVENTS = "ODOO_DEPLOY_EVENTS_FD"
@@ -53,7 +53,8 @@ def run(
     on_event: Callable[[dict[str, Any]], None] = lambda event: None,
     on_tick: Callable[[], None] = lambda: None,
 ) -> Ended:
-    """Runs argv in the checkout to its end. Raises Interrupted after having ended it when a signal came."""
+    """Runs argv in the checkout to its end. Raises Interrupted after having ended it when a signal came, and what
+    on_tick raises to stop it."""
     read_end, write_end = os.pipe()
     tied = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
     environment = {**os.environ, **(env or {}), EVENTS: str(write_end), procs.MARK: str(paths.DEPLOY)}
@@ -76,7 +77,7 @@ def run(
             while process.poll() is None:
                 pump.turn(0.2)
                 on_tick()
-        except Interrupted:
+        except (Interrupted, Failure):
             _stop(process, pump)
             raise
         except BaseException:

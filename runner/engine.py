@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -172,15 +172,16 @@ def play(
     extra: Sequence[str] = (),
     verbose: int = 0,
     check: bool = False,
+    on_tick: Callable[[], None] | None = None,
 ) -> Played:
-    """Runs one playbook to its end and returns what it did; raises Interrupted."""
+    """Runs one playbook to its end and returns what it did; raises Interrupted, and the Failure of on_tick."""
     listener = _Listener(output, step, waits_for)
     ended = child.run(
         arguments(playbook, extra, verbose, check),
         paths.LOG / log,
         env=environment(),
         on_event=listener,
-        on_tick=output.tick,
+        on_tick=on_tick or output.tick,
     )
     listener.played.ok = ended.returncode == 0
     listener.played.tail = ended.tail

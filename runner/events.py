@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import queue
 import sys
 import time
 from typing import Any, Protocol
@@ -86,7 +87,7 @@ class PlainOutput:
     def __init__(self, verbose: int = 0) -> None:
         self.verbose = verbose
         self.began = self.spoke = time.monotonic()
-        self.phase = ""
+        self.step = 0  # another one may be verified meanwhile
         self.task = ""
         self.hosts: list[str] = []
 
@@ -114,6 +115,7 @@ class PlainOutput:
         self.line(f"preflight: {fields['checks']} checks passed")
 
     def on_step_started(self, fields: Event) -> None:
+        self.step = fields["step"]
         self.line(f"step {fields['step']}: {fields['title']}")
 
     def on_phase_started(self, fields: Event) -> None:
@@ -137,7 +139,8 @@ class PlainOutput:
         self.line(f"  FAILED {fields['host']}: {fields['task']}: {fields['message']}")
 
     def on_test_finished(self, fields: Event) -> None:
-        self.task = fields["title"]
+        if fields["step"] == self.step:
+            self.task = fields["title"]
         if self.verbose or fields["result"] != "passed":
             self.line(f"    {fields['result']}: {fields['title']}")
 
@@ -152,12 +155,38 @@ class PlainOutput:
         self.say(f"removed {fields['kind']} {fields['name']}")
 
     def on_step_finished(self, fields: Event) -> None:
-        self.task = ""
+        if fields["step"] == self.step:
+            self.task = ""
         self.line(
             f"step {fields['step']}: {fields['state']}, changed={fields['changed']}, "
             + (f"{passed(fields['checks'])}, " if fields["checks"] else "")
             + clock(fields["seconds"])
         )
+
+
+class Relay:
+    """The output of another thread: what it tells waits until the main thread passes it on."""
+
+    def __init__(self) -> None:
+        self.told: queue.SimpleQueue[tuple[str, Event]] = queue.SimpleQueue()
+
+    def emit(self, event: str, **fields: Any) -> None:
+        self.told.put((event, fields))
+
+    def say(self, text: str = "") -> None:
+        raise NotImplementedError("another thread tells events only")
+
+    def tick(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def pass_on(self, output: Output) -> None:
+        """Tells the output what has come so far, in its order."""
+        while not self.told.empty():
+            event, fields = self.told.get()
+            output.emit(event, **fields)
 
 
 def choose(as_json: bool, verbose: int, venv: bool) -> Output:

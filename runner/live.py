@@ -25,6 +25,7 @@ class LiveOutput:
         self.spinner = Spinner("dots")
         self.live: Live | None = None
         self.began = 0.0
+        self.number = 0  # of the step; another one may be verified meanwhile
         self.step = self.phase = self.task = self.waits_for = ""
         self.hosts: list[str] = []
         self.attempt = 0
@@ -81,6 +82,7 @@ class LiveOutput:
         self.past("✔", "green", f"Preflight: {fields['checks']} checks passed")
 
     def on_step_started(self, fields: Event) -> None:
+        self.number = fields["step"]
         self.begin(f"{fields['step']}. {fields['title']}")
 
     def on_phase_started(self, fields: Event) -> None:
@@ -101,7 +103,8 @@ class LiveOutput:
         self.past("  ✘", "red", f"{fields['host']}: {fields['task']}: {fields['message']}")
 
     def on_test_started(self, fields: Event) -> None:
-        self.task, self.hosts = fields["title"], []
+        if fields["step"] == self.number:
+            self.task, self.hosts = fields["title"], []
 
     def on_test_finished(self, fields: Event) -> None:
         if fields["result"] != "passed":

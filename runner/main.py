@@ -71,7 +71,7 @@ def _dispatch(args: argparse.Namespace, argv: Sequence[str], output: Output) -> 
 
 
 def _run(args: argparse.Namespace, output: Output) -> None:
-    from runner import day2, deploy, status, verify
+    from runner import day2, deploy, dry_run, status, verify
 
     output.emit(
         "run.started",
@@ -79,7 +79,7 @@ def _run(args: argparse.Namespace, output: Output) -> None:
         steps=[step.number for step in args.steps],
     )
     if args.command == "deploy":
-        (deploy.dry_run if args.dry_run else deploy.deploy)(args, output)
+        (dry_run.dry_run if args.dry_run else deploy.deploy)(args, output)
     elif args.command == "verify":
         verify.command(args, output)
     elif args.command == "status":

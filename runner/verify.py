@@ -70,9 +70,8 @@ def log(steps: Sequence[Step]) -> Path:
 
 
 def run(steps: Sequence[Step], output: Output, verbose: int = 0) -> Verified:
-    """Runs the verifications of the steps; a step without any counts as not verified."""
+    """Runs the verifications of the steps, in any thread; a step without any counts as not verified."""
     number = steps[0].number if len(steps) == 1 else 0
-    output.emit("phase.started", step=number, phase="verify", waits_for="")
     listener = _Listener(output, number)
     argv = [sys.executable, "-m", "pytest", str(paths.TESTS), "-m", " or ".join(step.name for step in steps)]
     argv += [f"-p{plugin}" for plugin in ("runner.pytest_events", "no:cacheprovider")]
@@ -96,6 +95,7 @@ def command(args: argparse.Namespace, output: Output) -> None:
     """`run.py verify`: raises Failure (exit 6) where something does not hold."""
     began = time.monotonic()
     output.emit("step.started", step=0, title="Verifies the deployment", playbook="")
+    output.emit("phase.started", step=0, phase="verify", waits_for="")
     verified = run(args.steps, output, args.verbose)
     seconds = round(time.monotonic() - began, 1)
     state = "verified" if verified.ok else "failed"

@@ -108,6 +108,53 @@ def test_a_verification_fails(checkout: Checkout) -> None:
     assert "go on: ./run.py --yes --steps 3,5" in done.stderr
 
 
+def test_a_step_is_verified_beside_the_next_ones_playbook(checkout: Checkout) -> None:
+    events = checkout.events("--yes", "--steps", "3-5", TAKE_odoo="8")
+    told = [(event["event"], event["step"]) for event in events if event["event"].startswith("step.")]
+    assert told[:3] == [("step.started", 3), ("step.started", 4), ("step.finished", 3)]
+    assert told.index(("step.finished", 4)) < told.index(("step.finished", 5))
+    assert {entry["state"] for entry in checkout.journal()["steps"].values()} == {"verified"}
+
+
+def test_a_verification_that_fails_stops_the_next_step(checkout: Checkout) -> None:
+    file = checkout.root / "tests/e2e/test_applied.py"
+    late = "    import time\n    while not (root / 'odoo.pid').exists():\n        time.sleep(0.05)\n"
+    file.write_text(file.read_text().replace("    assert (root", late + "    assert (root"))
+    with checkout.running("--yes", "--steps", "3-5", UNVERIFIED="1", TAKE_odoo="60") as process:
+        command = sleeping(checkout, "odoo")
+        output = process.communicate(timeout=40)[0]
+    assert process.returncode == 6
+    assert 'step 3 "Starts Postgresql Master-Slave VMs" was applied but does not verify' in output
+    assert output.splitlines()[-1] == "  go on: ./run.py --yes --steps 3-5"
+    wait_for(lambda: gone(command))
+    steps = checkout.journal()["steps"]
+    assert [steps[number]["state"] for number in ("3", "4")] == ["failed", "failed"]
+    assert "5" not in steps
+
+
+def test_the_earlier_problem_is_told(checkout: Checkout) -> None:
+    """Step 4 fails at once; that step 3 does not verify is seen later, and is the cause."""
+    done = checkout.run("--yes", "--steps", "3-4", UNVERIFIED="1", BREAK_odoo="1")
+    assert done.returncode == 6
+    assert 'step 3 "Starts Postgresql Master-Slave VMs" was applied but does not verify' in done.stderr
+
+
+def test_control_c_while_a_step_is_verified(checkout: Checkout) -> None:
+    """The command that goes on begins with the step of which nobody knows yet."""
+    file = checkout.root / "tests/e2e/test_applied.py"
+    slow = 'open("verify.pid", "w").write(str(os.getpid())); import time; time.sleep(60)'
+    file.write_text(file.read_text() + f"    {slow}\n")
+    with checkout.running("--yes", "--steps", "3-5", TAKE_odoo="60") as process:
+        command, verifier = sleeping(checkout, "odoo"), sleeping(checkout, "verify")
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=40)[0]
+    assert process.returncode == 130
+    assert 'stopped: step 4 "Deploys Odoo app on Minikube" was interrupted' in output
+    assert output.splitlines()[-1] == "  go on: ./run.py --yes --steps 3-5"
+    wait_for(lambda: gone(command) and gone(verifier))
+    assert checkout.journal()["steps"]["3"]["state"] == "applied"
+
+
 @pytest.mark.parametrize(
     ("marker", "says"), [("", "has no test marked odoo"), ("import nothing_such", "No module named 'nothing_such'")]
 )

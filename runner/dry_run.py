@@ -1,0 +1,70 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Says per step what a run would do."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+
+from runner import engine, journal, paths
+from runner.deploy import look
+from runner.events import Output
+from runner.exits import Exit, Failure
+from runner.steps import STEPS, Step
+
+
+def dry_run(args: argparse.Namespace, output: Output) -> None:
+    """Says per step what it would do: Ansible's check mode as far as the system exists, the plays from there on."""
+    diary = look(output)
+    exists = True
+    for step in args.steps:
+        exists = exists and all(
+            diary.state(before.number) in (journal.APPLIED, journal.VERIFIED) for before in STEPS[: step.number - 1]
+        )
+        output.emit("step.started", step=step.number, title=step.title, playbook=step.playbook)
+        if exists:
+            played = engine.play(
+                step.playbook,
+                f"dry-run-{step.number}.log",
+                output,
+                step=step.number,
+                extra=args.extra_vars,
+                verbose=args.verbose,
+                check=True,
+            )
+            if not played.ok:
+                raise Failure(
+                    Exit.STEP_FAILED,
+                    "DRY_RUN_FAILED",
+                    f'step {step.number} "{step.title}" cannot tell what it would do: {played.cause}',
+                    log=paths.shown(paths.LOG / f"dry-run-{step.number}.log"),
+                )
+            would = played.would_change
+        else:
+            would = _plays(step)
+        output.emit("step.planned", step=step.number, exists=exists, would=would)
+    output.close()
+    output.say("Nothing was changed.")
+    output.emit("run.finished", code=0, changed=0, seconds=0.0)
+
+
+def _plays(step: Step) -> list[str]:
+    """The plays of a step that is not there yet."""
+    argv = [*engine.arguments(step.playbook), "--list-tasks"]
+    listed = subprocess.run(
+        argv,
+        check=False,
+        cwd=paths.ROOT,
+        env=engine.full_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if listed.returncode:
+        message = (listed.stderr.strip().splitlines() or ["ansible-playbook failed"])[-1]
+        raise Failure(
+            Exit.STEP_FAILED, "DRY_RUN_FAILED", f'step {step.number} "{step.title}" cannot be read: {message}'
+        )
+    return re.findall(r"^  play #\d+ \([^)]*\): (.*?)\s*TAGS:", listed.stdout, re.MULTILINE)
