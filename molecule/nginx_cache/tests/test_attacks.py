@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import Edge
@@ -183,6 +184,28 @@ def test_flood_of_logins_is_shed_with_a_page(edge: Edge) -> None:
     assert b"Too many" in shed.body
     assert shed.header("Content-Type") == "text/html"
     assert edge.ask("/web").status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "most", "expected"),
+    [("/web/login", "GET", 100, {200}), ("/jsonrpc", "POST", 180, {200, 429})],  # of RPC, four are served at a time
+)
+def test_flood_of_one_address_is_stilled(edge: Edge, path: str, method: str, most: int, expected: set[int]) -> None:
+    """Twenty connections ask as soon as they are answered: beyond the burst each waits for its turn."""
+    edge.mode(headers={"Connection": "close"})  # nginx does not count a try on a connection that was kept open
+    end = time.monotonic() + 3
+
+    def ask(_number: int) -> list[int]:
+        statuses = []
+        while time.monotonic() < end:
+            statuses.append(edge.ask(path, method, b"{}" if method == "POST" else None).status)
+        return statuses
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = [status for statuses in pool.map(ask, range(20)) for status in statuses]
+    time.sleep(6)  # until the zone has forgotten it: other tests ask for the same
+    assert len(answers) <= most
+    assert set(answers) <= expected
 
 
 def test_normal_day_meets_no_limit(edge: Edge) -> None:

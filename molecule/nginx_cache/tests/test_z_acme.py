@@ -39,7 +39,13 @@ def play(*arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def ordered() -> str:
+def tried() -> str:
+    """What a trial run says while neither certbot nor a certificate is there."""
+    return play("--check", "--skip-tags", "authority")
+
+
+@pytest.fixture(scope="module")
+def ordered(tried: str) -> str:
     """Both proxies have ordered from the authority."""
     return play()
 
@@ -57,6 +63,13 @@ def authority(host: Any, tmp_path: Path) -> Path:
     trusted = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "tls" / "ca.crt"
     root.write_text(requests.get(f"https://{pebble}:15000/roots/0", verify=str(trusted), timeout=10).text)
     return root
+
+
+def test_a_trial_run_tells_and_installs_nothing(tried: str, ordered: str) -> None:
+    """What it would install is installed by the run after it."""
+    for output in (tried, ordered):
+        assert re.findall(r"Install nginx\] \*+\nchanged: \[(nginx\d)\]", output)[:2] == ["nginx1", "nginx2"]
+        assert len(re.findall(r"Order the certificate, or renew it\] \*+\n(?:changed|skipping): ", output)) == 2
 
 
 def test_each_proxy_serves_the_authoritys_certificate(ordered: str, address: str, authority: Path) -> None:

@@ -1,0 +1,94 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the role prometheus_k8s leaves behind, after somebody spoiled it by hand and it was applied again."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from kubernetes import client, config
+
+PROMETHEUS = "http://192.168.133.100:30090/api/v1"
+MACHINE = "192.168.133.11"
+testinfra_hosts = ["local://"]
+
+
+@pytest.fixture(scope="module")
+def pods() -> dict[str, Any]:
+    """The pods of the namespace, by app.kubernetes.io/name."""
+    config.load_kube_config(str(Path(os.environ["ODOO_DEPLOY_DIR"]) / "kubeconfig"))
+    found = client.CoreV1Api().list_namespaced_pod("monitoring").items
+    return {pod.metadata.labels["app.kubernetes.io/name"]: pod for pod in found}
+
+
+@pytest.fixture(scope="module")
+def ask() -> Callable[..., Any]:
+    """Asks Prometheus until there is an answer with something in it, for as long as four scrapes take."""
+    http = requests.Session()
+    http.trust_env = False
+
+    def ask(path: str, wanted: Callable[[Any], Any] = lambda data: data, **query: str) -> Any:
+        answer: Any = None
+        for _unused in range(60):
+            try:
+                answer = http.get(f"{PROMETHEUS}/{path}", params=query, timeout=5).json()["data"]
+                if wanted(answer):
+                    return wanted(answer)
+            except (requests.RequestException, ValueError) as problem:
+                answer = problem
+            time.sleep(1)
+        raise AssertionError(f"{path} {query}: {answer}")
+
+    return ask
+
+
+def test_every_target_is_read(ask: Callable[..., Any]) -> None:
+    """Itself, cAdvisor, and the machine under its own name."""
+    ask("query", lambda data: len(data["result"]) == 3, query="up == 1")
+    found = ask("query", lambda data: data["result"], query='node_uname_info{instance="m1"}')
+    assert [series["metric"]["nodename"] for series in found] == ["m1"]
+    targets = ask("targets", lambda data: data["activeTargets"])
+    assert f"http://{MACHINE}:9100/metrics" in {target["scrapeUrl"] for target in targets}
+
+
+def test_pods_are_read_by_name(ask: Callable[..., Any], pods: dict[str, Any]) -> None:
+    """cAdvisor's series carry the pod's name and namespace, and nothing of docker's labels."""
+    query = 'container_memory_working_set_bytes{namespace="monitoring",container="prometheus"} > 0'
+    (series,) = ask("query", lambda data: data["result"], query=query)
+    assert series["metric"]["pod"] == pods["prometheus"].metadata.name
+    assert not [label for label in series["metric"] if label.startswith("container_label_")]
+
+
+def test_the_alert_rules_are_in_force(ask: Callable[..., Any]) -> None:
+    groups = ask("rules", lambda data: data["groups"])
+    alerts = [rule for group in groups for rule in group["rules"] if rule["type"] == "alerting"]
+    assert len(alerts) >= 20
+    assert {rule["health"] for rule in alerts} <= {"ok", "unknown"}
+
+
+def test_what_is_kept_is_bounded(ask: Callable[..., Any]) -> None:
+    flags = ask("status/flags")
+    assert (flags["storage.tsdb.retention.time"], flags["storage.tsdb.retention.size"]) == ("15d", "2GB")
+
+
+@pytest.mark.parametrize("name", ["prometheus", "cadvisor"])
+def test_neither_talks_to_the_api(pods: dict[str, Any], name: str) -> None:
+    """No token of a service account in any of their containers."""
+    spec = pods[name].spec
+    mounts = [mount.mount_path for container in spec.containers for mount in container.volume_mounts]
+    assert "/var/run/secrets/kubernetes.io/serviceaccount" not in mounts
+    assert spec.automount_service_account_token is False
+
+
+def test_prometheus_is_nobody_special(pods: dict[str, Any]) -> None:
+    spec = pods["prometheus"].spec
+    assert spec.security_context.run_as_non_root
+    (container,) = spec.containers
+    assert container.security_context.capabilities.drop == ["ALL"]
+    assert container.security_context.read_only_root_filesystem
