@@ -8,6 +8,7 @@ import contextlib
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
+import pytest
 from scenario import INVENTORY, ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks" / "failover"))
@@ -64,6 +66,23 @@ class Pair:
         assert done.returncode != 0, done.stdout[-3000:]
         assert words in done.stdout, done.stdout[-3000:]
 
+    def killed(self, name: str, task: str, seconds: float = 0, **extra: object) -> None:
+        """kill -9 of a whole playbook some time after a task began."""
+        argv = self.argv(name, **extra)
+        command = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        assert command.stdout is not None
+        said = []
+        for line in command.stdout:
+            said.append(line)
+            if line.startswith("TASK") and task in line:
+                break
+        else:
+            pytest.fail(f"{task} did not come: {''.join(said[-40:])}")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            command.wait(seconds)
+        os.killpg(command.pid, signal.SIGKILL)
+        command.wait()
+
     def primary(self) -> Server:
         end = time.monotonic() + 30
         while True:
@@ -92,6 +111,33 @@ class Pair:
         """A tool that only a test needs."""
         server.shell(f"dpkg -s {package} >/dev/null 2>&1 || apt-get install -qq -y --no-install-recommends {package}")
 
+    def package(self, server: Server, version: str) -> str:
+        """Which package of a major version the server has."""
+        return server.shell(f"dpkg-query --show --showformat='${{Version}}' postgresql-{version}")
+
+    def outdate(self, server: Server) -> str:
+        """Makes a minor upgrade due; the version of the package that it leads to."""
+        version = self.version(server)
+        newest = self.package(server, version)
+        # An older version of the archive; where it has none, dpkg is told that the installed one is older.
+        server.shell(
+            f"older=$(apt-cache madison postgresql-{version} | awk 'NR == 2 {{print $3}}')\n"
+            f'if [ -n "$older" ]; then DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --allow-downgrades'
+            f' "postgresql-{version}=$older" "postgresql-client-{version}=$older"\n'
+            f'else sed -i "/^Package: postgresql-{version}$/,/^$/s/^Version: .*/Version: {version}.0-0/"'
+            " /var/lib/dpkg/status; fi"
+        )
+        assert self.package(server, version) != newest
+        return newest
+
+    def up_to_date(self, newest: str) -> None:
+        """Every server has the package and runs what it brought."""
+        for server in self.servers:
+            assert self.package(server, newest.partition(".")[0]) == newest
+            assert self.sql(server, "SHOW server_version").split()[0] == newest.partition("-")[0].partition("+")[0]
+            maps = server.shell("cat /proc/$(head -1 /var/lib/postgresql/*/main/postmaster.pid)/maps")
+            assert "/postgres (deleted)" not in maps, "the server still runs the replaced program"
+
     @property
     def controller(self) -> str:
         """Where the machines see the writer: the network's first address (converge.yml lets it in)."""
@@ -113,7 +159,8 @@ class Pair:
         return server.shell("systemctl list-units --all --plain --no-legend 'postgresql@*'").split()[0]
 
     def version(self, server: Server) -> str:
-        return self.unit(server).partition("@")[2].partition("-")[0]
+        """The major version that runs, whoever runs it."""
+        return self.sql(server, "SHOW server_version_num")[:2]
 
     def caught_up(self) -> None:
         """Waits until the standby replayed what the primary has written."""

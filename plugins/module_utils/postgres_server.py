@@ -181,10 +181,10 @@ def leaf(pem: str) -> str:
     return "".join(pem.partition("-----END")[0].split())
 
 
-def newest_version(cluster: str, default: str = "0") -> str:
+def newest_version(cluster: str, default: str = "0", folder: Path = Path("/etc/postgresql")) -> str:
     """Highest major version with a configured cluster of that name, else the default; C(0) is installed nowhere."""
-    found = [path.parts[3] for path in Path("/etc/postgresql").glob(f"*/{cluster}/postgresql.conf")]
-    return max(found, key=int, default=default)
+    found = [path.parts[-3] for path in folder.glob(f"*/{cluster}/postgresql.conf")]
+    return max(found, key=float, default=default)  # 9.6 may still be there
 
 
 def patroni_runs(unit: str, units: Path = Path("/etc/systemd/system")) -> bool:

@@ -21,6 +21,7 @@ from pair import Pair, changed
 # Seconds from a fault to a primary that accepts writes: the goal at a ttl of 10.
 GOAL = 15
 ETCD = "/var/lib/etcd/odoo_deploy"
+SCOPE = "molecule-postgres-patroni"
 
 
 def unchanged(pair: Pair, **extra: object) -> None:
@@ -202,6 +203,75 @@ def test_settings_reach_patroni(pair: Pair) -> None:
         assert pair.primary() == primary
     pair.must("converge.yml")
     unchanged(pair)
+
+
+def outdated(pair: Pair) -> str:
+    """Both servers run an older PostgreSQL than the archive has; the version of the newest package."""
+    newest = set()
+    for server in (pair.standby(), pair.primary()):
+        newest.add(pair.outdate(server))
+        patronictl(pair, server, f"restart --force {SCOPE} {server.name}")
+    follows(pair, pair.standby())
+    assert len(newest) == 1
+    return newest.pop()
+
+
+def patronictl(pair: Pair, server: Server, words: str) -> None:
+    """What a person tells Patroni."""
+    said = pair.shell(server, f"patronictl -c /etc/patroni/config.yml {words}")
+    assert "Success" in said, said
+
+
+def test_minor_upgrade_rolls(pair: Pair) -> None:
+    """The same command as without Patroni, though no package's script restarts a server that Patroni runs."""
+    old, target = pair.primary(), pair.standby()
+    newest = outdated(pair)
+    with watching(pair), pair.writing() as writer:
+        pair.must("postgres_upgrade.yml")
+    assert writer.lost() == []
+    assert writer.record.gap() < GOAL
+    assert pair.primary() == target != old
+    pair.up_to_date(newest)
+    again = pair.must("postgres_upgrade.yml")
+    assert "Every server is up to date" in again
+    assert changed(again) == {"0"}
+    unchanged(pair)
+
+
+def test_minor_upgrade_killed_again_and_again(pair: Pair) -> None:
+    """While commits wait for the standby too: what is run then goes on, and no acknowledged row is lost."""
+    pair.must("converge.yml", postgres_common_sync='"on"')
+    target = pair.standby()
+    newest = outdated(pair)
+    with watching(pair), pair.writing() as writer:
+        for task in ("Upgrade the packages", "Let Patroni restart PostgreSQL", "Let Patroni switch over"):
+            pair.killed("postgres_upgrade.yml", task, 0.5)
+            time.sleep(GOAL)  # what the machine or Patroni was told to do comes to its end
+            follows(pair, pair.standby())
+        pair.must("postgres_upgrade.yml")
+    assert writer.lost() == []
+    assert writer.record.gap() < GOAL
+    assert pair.primary() == target
+    pair.up_to_date(newest)
+    pair.must("converge.yml")
+
+
+def test_minor_upgrade_refused(pair: Pair) -> None:
+    """Where nobody could take over, or a server that stops would stay away: one message, and no server is touched."""
+    ask = "SELECT pg_postmaster_start_time()"
+    began = [pair.sql(server, ask) for server in pair.servers]
+    standby, witness = pair.standby(), voter(pair)
+    patronictl(pair, standby, f"pause --wait {SCOPE}")
+    pair.must_refuse("postgres_upgrade.yml", "Patroni is paused")
+    patronictl(pair, standby, f"resume --wait {SCOPE}")
+    witness.shell("systemctl stop etcd")
+    pair.must_refuse("postgres_upgrade.yml", f"{witness.name} does not vote")
+    witness.shell("systemctl start etcd")
+    assert began == [pair.sql(server, ask) for server in pair.servers]
+    standby.shell("systemctl stop patroni")
+    pair.must_refuse("postgres_upgrade.yml", "Every server must answer")
+    standby.shell("systemctl start patroni")
+    follows(pair, standby)
 
 
 def test_data_lost_on_the_standby_and_the_voter(pair: Pair) -> None:

@@ -4,15 +4,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import time
 
 import psycopg
 import pytest
 from pair import Pair, changed
-from scenario import ROOT
 
 
 @pytest.mark.parametrize("turn", ["there", "back"])
@@ -34,24 +30,12 @@ def test_switchover_killed_and_run_again(pair: Pair, moment: str) -> None:
     """kill -9 of the whole command around the change; the second run ends what the first began."""
     old, target = pair.primary(), pair.standby()
     with pair.writing() as writer:
-        command = subprocess.Popen(
-            pair.argv("switchover.yml", postgres_switchover_to=target.name),
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
         task = {
             "stopping": "Stop the old primary for good",
             "stopped": "Promote the standby once it has everything",
             "promoted": "Start the old primary as a standby",
         }[moment]
-        assert command.stdout is not None
-        for line in command.stdout:
-            if task in line:
-                break
-        os.killpg(command.pid, signal.SIGKILL)
-        command.wait()
+        pair.killed("switchover.yml", task, postgres_switchover_to=target.name)
         pair.must("switchover.yml", postgres_switchover_to=target.name)
     assert pair.primary() == target != old
     assert writer.lost() == []

@@ -16,6 +16,7 @@ from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_server 
     floor_changes,
     leaf,
     lsn_number,
+    newest_version,
     parse_controldata,
     patroni_runs,
     replaced_files,
@@ -148,6 +149,50 @@ def test_who_runs_the_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     (tmp_path / unit).unlink()
     (tmp_path / unit).symlink_to("/dev/null")
     assert patroni_runs(unit, tmp_path)
+
+
+def configured(folder: Path, *clusters: str) -> None:
+    """Configuration folders as pg_createcluster makes them: VERSION/NAME."""
+    for cluster in clusters:
+        (folder / cluster).mkdir(parents=True)
+        (folder / cluster / "postgresql.conf").touch()
+
+
+@pytest.mark.parametrize(
+    ("clusters", "newest"),
+    [
+        ((), "17"),  # nothing is configured: the default
+        (("15/main",), "15"),
+        (("13/main", "15/main"), "15"),
+        (("9.6/main", "13/main"), "13"),  # by number, not by text
+        (("13/replaced", "15/other"), "17"),  # clusters of other names are somebody else's
+        (("13/main", "15/upgrade"), "13"),  # while a major upgrade works
+    ],
+)
+def test_newest_version(tmp_path: Path, clusters: tuple[str, ...], newest: str) -> None:
+    configured(tmp_path, *clusters)
+    assert newest_version("main", "17", tmp_path) == newest
+
+
+def test_version_that_is_installed_nowhere(tmp_path: Path) -> None:
+    """Without a default; and a folder without postgresql.conf, as a removed package leaves it, is no cluster."""
+    (tmp_path / "15" / "main").mkdir(parents=True)
+    assert newest_version("main", folder=tmp_path) == "0"
+    assert newest_version("main", folder=tmp_path / "missing") == "0"
+
+
+def test_upgrade_that_was_cut_off(tmp_path: Path) -> None:
+    """From the moment at which the old data is renamed, under whichever version the server is known by then."""
+    server = Server("15", "main")
+    server.data = tmp_path / "15" / "main"
+    server.data.mkdir(parents=True)
+    assert not server.upgrading()
+    (tmp_path / "13" / "other.upgrading").mkdir(parents=True)
+    assert not server.upgrading()
+    (tmp_path / "13" / "main.upgrading").mkdir()
+    assert server.upgrading()
+    server.data = tmp_path / "13" / "main"
+    assert server.upgrading()
 
 
 @pytest.mark.parametrize("line", ["port = 5433\t\t# (change requires restart)", "port = '5433'"])
