@@ -74,7 +74,7 @@ def test_the_alert_rules_are_in_force(ask: Callable[..., Any]) -> None:
 
 def test_what_is_kept_is_bounded(ask: Callable[..., Any]) -> None:
     flags = ask("status/flags")
-    assert (flags["storage.tsdb.retention.time"], flags["storage.tsdb.retention.size"]) == ("15d", "2GB")
+    assert (flags["storage.tsdb.retention.time"], flags["storage.tsdb.retention.size"]) == ("15d", "2GiB")
 
 
 @pytest.mark.parametrize("name", ["prometheus", "cadvisor"])
