@@ -70,11 +70,11 @@ def test_decision(evaluate: Evaluate) -> None:
     }
     hosts = {
         name: {"postgres_common_states": states, "postgres_rejoin": rejoin}
-        for name, (states, rejoin, _) in cases.items()
+        for name, (states, rejoin, _words) in cases.items()
     }
     told = evaluate(play["vars"], hosts, [tasks[name] for name in DECISION])
     assert set(told) == set(cases)
-    for name, (_, _, words) in cases.items():
+    for name, (_states, _rejoin, words) in cases.items():
         assert words in told[name], f"{name}: {told[name]}"
         refused = "Make " not in words and "already" not in words
         assert refused != told[name].startswith(("Make", "Every server")), f"{name}: {told[name]}"

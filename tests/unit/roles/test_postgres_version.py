@@ -55,7 +55,7 @@ def test_version_of_a_server(evaluate: Evaluate) -> None:
         },
     ]
     told = evaluate(VARIABLES | {"release": "bookworm"}, {name: case[0] for name, case in cases.items()}, tasks)
-    assert told == {name: {"version": version, "again": asks} for name, (_, version, asks) in cases.items()}
+    assert told == {name: {"version": version, "again": asks} for name, (_given, version, asks) in cases.items()}
 
 
 @pytest.fixture
