@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import subprocess
 
 from runner import engine, journal, paths
 from runner.deploy import look
@@ -52,19 +51,9 @@ def dry_run(args: argparse.Namespace, output: Output) -> None:
 
 def _plays(step: Step) -> list[str]:
     """The plays of a step that is not there yet."""
-    argv = [*engine.arguments(step.playbook), "--list-tasks"]
-    listed = subprocess.run(
-        argv,
-        check=False,
-        cwd=paths.ROOT,
-        env=engine.full_environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
-    if listed.returncode:
-        message = (listed.stderr.strip().splitlines() or ["ansible-playbook failed"])[-1]
-        raise Failure(
-            Exit.STEP_FAILED, "DRY_RUN_FAILED", f'step {step.number} "{step.title}" cannot be read: {message}'
-        )
-    return re.findall(r"^  play #\d+ \([^)]*\): (.*?)\s*TAGS:", listed.stdout, re.MULTILINE)
+    try:
+        listed = engine.read([*engine.arguments(step.playbook), "--list-tasks"])
+    except RuntimeError as error:
+        message = f'step {step.number} "{step.title}" cannot be read: {error}'
+        raise Failure(Exit.STEP_FAILED, "DRY_RUN_FAILED", message) from None
+    return re.findall(r"^  play #\d+ \([^)]*\): (.*?)\s*TAGS:", listed, re.MULTILINE)

@@ -9,6 +9,7 @@ death are then in `child`'s hands, and the same hands run pytest.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -148,6 +149,23 @@ def full_environment() -> dict[str, str]:
     """The same over our own, with the virtual environment's programs first."""
     path = f"{paths.VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     return {**os.environ, **environment(), "PATH": path}
+
+
+def read(argv: Sequence[str]) -> str:
+    """What a program of Ansible's that changes nothing prints; raises RuntimeError with its last words."""
+    done = subprocess.run(
+        argv,
+        check=False,
+        cwd=paths.ROOT,
+        env=full_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        words = done.stderr.strip().splitlines()
+        raise RuntimeError(words[-1] if words else f"{Path(argv[1]).name} failed")
+    return done.stdout
 
 
 def arguments(playbook: str, extra: Sequence[str] = (), verbose: int = 0, check: bool = False) -> list[str]:

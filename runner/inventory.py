@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner import engine, paths
+from runner import engine
 
 EVERYBODY = {"all", "ungrouped", "machines"}
 
@@ -44,15 +43,5 @@ def parse(listing: dict[str, Any]) -> list[Host]:
 
 def load() -> list[Host]:
     """The hosts now; raises RuntimeError with Ansible's own words."""
-    done = subprocess.run(
-        [sys.executable, str(Path(sys.executable).with_name("ansible-inventory")), "--list"],
-        check=False,
-        cwd=paths.ROOT,
-        env=engine.full_environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "ansible-inventory failed")
-    return parse(json.loads(done.stdout))
+    listed = engine.read([sys.executable, str(Path(sys.executable).with_name("ansible-inventory")), "--list"])
+    return parse(json.loads(listed))

@@ -7,7 +7,6 @@ In the order of the file: what comes after the upgrade looks at what it made.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -146,24 +145,6 @@ def test_upgrade_that_fails_puts_the_old_primary_back(pair: Pair, content: dict[
     assert changed(pair.must("converge.yml")) == {"0"}
 
 
-def cut_off(pair: Pair, task: str, seconds: float) -> None:
-    """kill -9 of the whole command some time after a task began."""
-    argv = pair.argv(UPGRADE, postgres_major_to=NEW)
-    command = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    assert command.stdout is not None
-    said = []
-    for line in command.stdout:
-        said.append(line)
-        if line.startswith("TASK") and task in line:
-            break
-    else:
-        pytest.fail(f"{task} did not come: {''.join(said[-40:])}")
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        command.wait(seconds)
-    os.killpg(command.pid, signal.SIGKILL)
-    command.wait()
-
-
 def killed_on_the_machine(pair: Pair, target: Server) -> None:
     """pg_upgrade and what started it end in the middle, as where the machine loses its power."""
     argv = pair.argv(UPGRADE, postgres_major_to=NEW)
@@ -199,16 +180,16 @@ def test_cut_off_again_and_again(pair: Pair, content: dict[str, str]) -> None:
     """Killed in every part of it: what is run then refuses or goes on; in the end every acknowledged row is there."""
     old, target = pair.primary(), pair.standby()
     with pair.writing() as writer:
-        cut_off(pair, "Let pg_upgrade look at the running server", 1)
+        pair.killed(UPGRADE, "Let pg_upgrade look at the running server", 1, postgres_major_to=NEW)
         assert pair.primary() == old
-        cut_off(pair, "Stop the standby", 0)
+        pair.killed(UPGRADE, "Stop the standby", 0, postgres_major_to=NEW)
         pair.must_refuse("status.yml", "No server accepts writes")
         killed_on_the_machine(pair, target)
-        cut_off(pair, "Upgrade its data", 1)
+        pair.killed(UPGRADE, "Upgrade its data", 1, postgres_major_to=NEW)
         pair.must_refuse("converge.yml", CUT_OFF)
-        cut_off(pair, "Retire the old cluster", 0)
-        cut_off(pair, "Gather statistics", 1)
-        cut_off(pair, "Copy the primary's data", 0.5)
+        pair.killed(UPGRADE, "Retire the old cluster", 0, postgres_major_to=NEW)
+        pair.killed(UPGRADE, "Gather statistics", 1, postgres_major_to=NEW)
+        pair.killed(UPGRADE, "Copy the primary's data", 0.5, postgres_major_to=NEW)
         pair.must(UPGRADE, postgres_major_to=NEW)
     assert writer.lost() == []
     assert pair.primary() == target
