@@ -103,6 +103,18 @@ leftovers() {
   [ -z "$found" ] || { echo "left: $found"; return 1; }
 }
 
+# Each step is told without one that exists, and none is begun.
+dry_run_on_nothing() {
+  local output step
+  ./install_dep.sh || return
+  output=$(./run.py --dry-run) || { echo "$output"; return 1; }
+  echo "$output"
+  for step in "Nothing was changed." "the cluster would be brought up" "Set up PostgreSQL" "Deploy Odoo" "Set up the proxies"; do
+    grep -qF "$step" <<< "$output" || { echo "not told: $step"; return 1; }
+  done
+  leftovers
+}
+
 changes_nothing() {
   local output
   output=$(./run.py --yes) || { echo "$output"; return 1; }
@@ -149,6 +161,7 @@ e2e() {
   export ODOO_DEPLOY_NODES=$PWD/tests/e2e/nodes.yml ODOO_DEPLOY_DIR=$PWD/.deploy/e2e VAGRANT_DOTFILE_PATH=$PWD/.deploy/e2e/vagrant
   export ANSIBLE_CACHE_PLUGIN_CONNECTION=$PWD/.deploy/e2e/facts
   check "teardown of leftovers" ./teardown.sh --yes
+  check "run.py --dry-run on nothing" dry_run_on_nothing
   check "run.py from nothing" ./run.py --yes
   check "run.py again changes nothing" changes_nothing
   check_python "e2e" tests/e2e

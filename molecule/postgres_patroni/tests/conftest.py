@@ -37,5 +37,5 @@ def whole() -> Pair:
 @pytest.fixture
 def pair(whole: Pair) -> Iterator[Pair]:
     """The pair, healthy after the test and so before the next one."""
-    yield whole
-    whole.must("status.yml")
+    with whole.healthy():
+        yield whole

@@ -130,7 +130,10 @@ def test_abandoned_slot_cannot_fill_the_disk(pair: Pair) -> None:
     pair.sql(primary, load)
     pair.sql(primary, "CHECKPOINT")
     assert pair.sql(primary, "SELECT wal_status FROM pg_replication_slots WHERE NOT active") == "lost"
-    assert int(pair.sql(primary, "SELECT (sum(size) / 1048576)::int FROM pg_ls_waldir()")) < 250
+    # The slot's 64 MB and a checkpoint's. Files that were renamed for later use are not kept: earlier tests made them.
+    used = "length(name) = 24 AND substr(name, 9) <= substr(pg_walfile_name(pg_current_wal_lsn()), 9)"
+    kept = pair.sql(primary, f"SELECT sum(size)::bigint / 1048576 FROM pg_ls_waldir() WHERE {used}")
+    assert int(kept) < 200, pair.shell(primary, "ls -l /var/lib/postgresql/*/main/pg_wal")
     pair.must("rejoin.yml")
     assert pair.sql(standby, "SELECT status FROM pg_stat_wal_receiver") == "streaming"
     data = pair.sql(standby, "SHOW data_directory")
