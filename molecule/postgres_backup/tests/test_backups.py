@@ -15,19 +15,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import INVENTORY, ROOT, Site, postgres, sql
+from backups import WRITTEN, Site, postgres, sql
+from scenario import INVENTORY, ROOT
 from support.deployment import Machine, eventually
-
-WRITTEN = "SELECT coalesce(string_agg(word, ',' ORDER BY number), '') FROM sentinels"
-
-
-def write(site: Site, word: str) -> str:
-    """A row of Odoo's database, and a moment right after it."""
-    sql(site.primary(), f"INSERT INTO sentinels (word) VALUES ('{word}')", "odoo")
-    time.sleep(0.2)
-    moment = sql(site.primary(), "SELECT clock_timestamp() AT TIME ZONE 'UTC' || '+00:00'")
-    time.sleep(0.2)
-    return moment
 
 
 def test_first_backup_was_taken(site: Site) -> None:
@@ -115,10 +105,9 @@ def test_passphrase_stays_secret(site: Site) -> None:
 
 def test_both_sides_of_a_moment(site: Site) -> None:
     """What was acknowledged before the moment is there, what came after is not; the newest state has both."""
-    sql(site.pg1, "CREATE TABLE IF NOT EXISTS sentinels (number serial, word text)", "odoo")
-    sql(site.pg1, "TRUNCATE sentinels", "odoo")
-    moment = write(site, "before")
-    write(site, "after")
+    sql(site.pg1, "DROP TABLE IF EXISTS sentinels", "odoo")
+    moment = site.write("before")
+    site.write("after")
     site.archived()
     pids = [sql(server, "SELECT pg_postmaster_start_time()") for server in (site.pg1, site.pg2)]
     said = site.must("restore.yml", postgres_backup_to=moment)
@@ -250,8 +239,8 @@ def test_backups_follow_a_switchover(site: Site) -> None:
 def test_restore_in_place(site: Site) -> None:
     """Killed half-way and run again: both servers hold the restored moment, the old data is kept."""
     sql(site.pg1, "TRUNCATE sentinels", "odoo")
-    moment = write(site, "kept")
-    write(site, "mistake")
+    moment = site.write("kept")
+    site.write("mistake")
     site.archived()
     words = ["-e", "postgres_yes=true", "-e", f"postgres_backup_restore_in_place={site.stanza}"]
     argv = ["ansible-playbook", "-i", INVENTORY, str(ROOT / "playbooks" / "restore.yml"), *words]
