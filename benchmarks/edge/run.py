@@ -4,7 +4,8 @@
 
 Before: ``ansible-playbook benchmarks/edge/plain.yml``; after: the same with ``-e plain_state=absent``. Needs wrk.
 Other configurations (``peers.yml``) take their turns too, with ``--peer``; no goal is about them.
-Each figure is the median of ``--rounds`` runs; the targets take turns, so that a slow minute of the machine hits all.
+Each figure is the median of ``--rounds`` runs. The targets take turns, so that a slow minute of the machine hits all,
+there and back, so that what one leaves to do (Odoo's workers, the proxy's log) hits both of its neighbours.
 Exit status 0: every goal was met; 1: some goal was missed; 2: something to measure did not answer 200.
 """
 
@@ -123,8 +124,8 @@ def main() -> int:
             if status != 200:
                 raise RuntimeError(f"{name}: {url}{arguments.file} answers {status}")
         runs: dict[str, list[Load]] = {name: [] for name in targets}
-        for _unused in range(arguments.rounds):
-            for name, url in targets.items():
+        for number in range(arguments.rounds):
+            for name, url in list(targets.items())[:: -1 if number % 2 else 1]:
                 connections = 8 if name == "odoo" else arguments.connections  # more only queue in Odoo
                 runs[name].append(wrk(url + arguments.file, connections, arguments.seconds))
         direct, through = added_latency(arguments.odoo + arguments.page, arguments.edge + arguments.page, 100)

@@ -92,12 +92,34 @@ class Site:
         told = json.loads(postgres(self.keeper, f"pgbackrest --stanza={self.stanza} --output=json info"))
         return told[0]["backup"]
 
+    def first(self) -> dict[str, Any]:
+        """The full backup that the run which set the repository up ended with; its sentinel is on both servers."""
+
+        def listed() -> None:
+            assert self.info()
+
+        eventually(listed, 60)
+        backup = self.info()[0]
+        assert (backup["type"], backup["error"]) == ("full", False)
+        token = backup["annotation"]["sentinel"]
+        for server in (self.pg1, self.pg2):
+            assert sql(server, f"SELECT count(*) FROM postgres_backup.sentinel WHERE token = '{token}'") == "1"
+        return backup
+
     def metric(self, name: str) -> float:
         """As Prometheus reads it on :9100."""
         page = requests.get(f"http://{self.keeper.address}:9100/metrics", timeout=10, proxies={"http": ""}).text
         found = [row.split()[-1] for row in page.splitlines() if row.startswith(f"postgres_backup_{name} ")]
         assert found, f"no postgres_backup_{name} on :9100"
         return float(found[0])
+
+    def leaks(self, machine: Machine, secret: str) -> str:
+        """Files of a machine beside the one for secrets, and lines of its processes and its journal, that have it."""
+        hidden = f"[{secret[0]}]{secret[1:]}"  # or the search finds itself
+        places = "/etc /var/log /run /tmp /var/lib/postgres-backup"
+        files = machine.host.run(f"grep -rl %s {places} --exclude=20-secrets.conf", hidden).stdout
+        said = machine.run("ps -eo args") + machine.run("journalctl --no-pager --quiet")
+        return files + "\n".join(line for line in said.splitlines() if secret in line)
 
     def restored(self, statement: str, database: str = "odoo") -> str:
         """Asks the scratch cluster that a restore left running."""

@@ -222,7 +222,14 @@ class Pair:
         assert len(writer.record.acknowledged) > 50
 
 
-def the_pair(scenario: Path) -> Pair:
-    """The servers of the scenario that was entered."""
+def the_pair(scenario: Path, **variables: object) -> Pair:
+    """The servers of the scenario that was entered, and variables for every playbook."""
     deploy = Path(os.environ.get("ODOO_DEPLOY_DIR") or ROOT / ".deploy")
-    return Pair(inventory(INVENTORY, deploy, ()), scenario)
+    return Pair(inventory(INVENTORY, deploy, ()), scenario, variables)
+
+
+@pytest.fixture
+def pair(whole: Pair) -> Iterator[Pair]:
+    """The pair, healthy after each test and so before the next one."""
+    with whole.healthy():
+        yield whole

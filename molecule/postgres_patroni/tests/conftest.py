@@ -1,11 +1,10 @@
 # Copyright: Odoo Deploy contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pair of servers that Patroni runs, healthy before and after each test."""
+"""The pair of servers that Patroni runs."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,25 +16,14 @@ from scenario import enter  # noqa: E402
 
 enter(SCENARIO)
 
-from pair import Pair, the_pair  # noqa: E402
+from pair import Pair, pair, the_pair  # noqa: E402
 
-
-class Elected(Pair):
-    """Its playbooks are told who decides, as an inventory would."""
-
-    def argv(self, name: str, **extra: object) -> list[str]:
-        return super().argv(name, **{"postgres_ha_mode": "patroni", **extra})
+__all__ = ["pair"]
 
 
 @pytest.fixture(scope="session")
 def whole() -> Pair:
-    pair = Elected(the_pair(SCENARIO).site, SCENARIO)
-    pair.must("status.yml")
-    return pair
-
-
-@pytest.fixture
-def pair(whole: Pair) -> Iterator[Pair]:
-    """The pair, healthy after the test and so before the next one."""
-    with whole.healthy():
-        yield whole
+    """Its playbooks are told who decides, as an inventory would."""
+    servers = the_pair(SCENARIO, postgres_ha_mode="patroni")
+    servers.must("status.yml")
+    return servers
