@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import socket
 import ssl
 import subprocess
@@ -162,6 +163,46 @@ def test_network_cut_around_the_primary(pair: Pair) -> None:
     assert seconds < GOAL + 5  # what has to time out is a connection, not a process
     assert max(moments[old.name]) < min(moments[target.name])
     assert pair.primary() == target
+
+
+def test_machine_that_stood_still(pair: Pair) -> None:
+    """A primary whose machine was paused for longer than its lock lasts finds another one elected, and follows it.
+
+    Until it notices it may accept writes: only a watchdog could keep it from that, which a machine here does not have.
+    """
+    old, target = pair.primary(), pair.standby()
+    subprocess.run(["docker", "pause", old.container], check=True)
+    try:
+        writable_after(pair, target, time.monotonic())
+        time.sleep(2)
+    finally:
+        subprocess.run(["docker", "unpause", old.container], check=True)
+    follows(pair, old)
+    assert pair.primary() == target
+
+
+RENEWAL = """
+import runpy
+runpy.run_path("/etc/patroni/patroni")
+from patroni.config import Config
+from patroni.dcs import Leader, get_dcs
+store = get_dcs(Config("/etc/patroni/config.yml", None))
+seen = store.get_cluster()
+itself = seen.get_member(store._name, fallback_to_leader=False)
+store._cluster = seen._replace(leader=Leader(-1, "0", itself))
+print(store._update_leader())
+"""
+
+
+def test_lock_of_another_server_is_left_alone(pair: Pair) -> None:
+    """A standby that reads what etcd held long ago, itself as the holder, cannot renew the lock; who has it can."""
+    primary, standby = pair.primary(), pair.standby()
+    for server, renewed in ((standby, "False"), (primary, "True")):
+        said = pair.shell(server, f"cd /; runuser -u postgres -- python3 -c {shlex.quote(RENEWAL)}")
+        assert said.split()[-1] == renewed, said
+        assert "-I /etc/patroni/patroni /etc/patroni/config.yml" in pair.shell(server, "ps -eo args")
+    time.sleep(GOAL)
+    assert pair.primary() == primary
 
 
 def test_majority_of_voters_lost(pair: Pair) -> None:
