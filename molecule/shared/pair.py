@@ -183,7 +183,16 @@ class Pair:
         subprocess.run(["docker", "kill", server.container], check=True, capture_output=True)
 
     def start(self, server: Server) -> None:
+        """The machine's power is back; waits until one can log in."""
         subprocess.run(["docker", "start", server.container], check=True, capture_output=True)
+        end = time.monotonic() + 60
+        while True:
+            try:
+                server.shell("true", timeout=10)
+                return
+            except (RuntimeError, subprocess.TimeoutExpired):
+                assert time.monotonic() < end, f"{server.name} lets nobody in"
+                time.sleep(0.2)
 
     def watcher(self, server: Server) -> Watcher:
         return Watcher(self.site.conninfo((server,), "any"))

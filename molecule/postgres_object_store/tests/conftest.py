@@ -21,7 +21,7 @@ from backups import Deployment, Machine, Site, the_site  # noqa: E402
 
 @pytest.fixture(scope="session")
 def site() -> Site:
-    return the_site(SCENARIO, ["-e", f"@{SCENARIO / 'vars.yml'}"])
+    return the_site(SCENARIO, ["-e", f"@{SCENARIO / 'vars/main.yml'}"])
 
 
 @pytest.fixture(scope="session")

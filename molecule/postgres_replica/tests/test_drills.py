@@ -68,6 +68,7 @@ def test_machine_lost_and_returned(pair: Pair) -> None:
     # Asynchronous: what had not reached the standby is lost, and it can only be the last rows before the cut.
     lost = writer.lost()
     assert len(lost) < 100, f"{len(lost)} acknowledged rows lost"
+    pair.must_refuse("rejoin.yml", f"{old.name} does not answer")
     watcher = pair.watcher(old)
     watcher.start()
     pair.start(old)
