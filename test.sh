@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
 usage() {
   cat <<'TEXT'
-Usage: ./test.sh [lint] [unit] [molecule[:SCENARIO]] [cores] [e2e]
+Usage: ./test.sh [--lanes N] [lint] [unit] [molecule[:SCENARIO]] [cores] [e2e]
 
   lint      ruff, mypy, shellcheck, yamllint, ansible-lint, the collection's build   (a minute)
   unit      plugins and runner, no machine needed                                    (seconds)
@@ -13,30 +13,50 @@ Usage: ./test.sh [lint] [unit] [molecule[:SCENARIO]] [cores] [e2e]
   cores     the plugins under ansible-test, and on each ansible-core from 2.17 on     (minutes)
   e2e       ./run.py from nothing, a second run, faults, ./teardown.sh               (minutes)
 
+  --lanes N  how many of them, and of the scenarios, run at a time; without it one for each core, at most four
+
 Without arguments: all of them. Logs and JUnit results lie in .deploy/test/.
 Exit codes: 0 all passed, 1 something failed, 2 wrong usage.
 TEXT
 }
 
-suites=() scenarios=()
-for argument in "$@"; do
-  case $argument in
-    lint | unit | e2e | molecule | cores) suites+=("$argument") ;;
-    molecule:*) suites+=(molecule) scenarios+=("${argument#molecule:}") ;;
+refuse() { echo "test.sh: $*; --help lists what there is" >&2; exit 2; }
+
+suites=() scenarios=() lanes=$(nproc)
+[ "$lanes" -le 4 ] || lanes=4
+while [ $# -gt 0 ]; do
+  case $1 in
+    lint | unit | e2e | molecule | cores) suites+=("$1") ;;
+    molecule:*) suites+=(molecule) scenarios+=("${1#molecule:}") ;;
+    --lanes)
+      [[ ${2-} =~ ^[1-9][0-9]*$ ]] || refuse "--lanes wants a number from 1 on"
+      lanes=$2
+      shift
+      ;;
     -h | --help) usage; exit 0 ;;
-    *) echo "test.sh: unknown argument $argument; --help lists them" >&2; exit 2 ;;
+    *) refuse "unknown argument $1" ;;
   esac
+  shift
+done
+for scenario in "${scenarios[@]}"; do
+  [ -e "molecule/$scenario/molecule.yml" ] || refuse "no scenario $scenario"
 done
 [ ${#suites[@]} -gt 0 ] || suites=(lint unit molecule cores e2e)
 wanted() { [[ " ${suites[*]} " == *" $1 "* ]]; }
 
 readonly results=$PWD/.deploy/test
+readonly outcomes=$results/outcomes
 rm -rf "$results"
 mkdir -p "$results"
 ./install_dep.sh --tests || exit 1
 PATH=$PWD/.deploy/venv/bin:$PATH
 export PYTHONDONTWRITEBYTECODE=1 ANSIBLE_CONFIG=$PWD/ansible.cfg
-passed=0 failed=0 failures=()
+
+# Lanes print and count side by side: a text at a time.
+alone() { flock "$results" "$@"; }
+
+# How many passed, how many failed, and the name of what failed.
+record() { alone echo "$*" >> "$outcomes"; }
 
 # A log's errors, then its end: Molecule's ends with its teardown, far below the test that failed.
 explain() {
@@ -46,27 +66,28 @@ explain() {
     sed 's/^/        /'
 }
 
-# One check, counted as one: its name, then its command. What went wrong is shown when it fails.
-check() {
-  local name=$1 log=$results/${1//[^A-Za-z0-9_.-]/_}.log began=$SECONDS
+# Runs a command under a name. What went wrong is shown when it fails.
+attempt() {
+  local name=$1 log=$results/${1//[^A-Za-z0-9_.-]/_}.log began=$SECONDS line
   shift
   if "$@" > "$log" 2>&1 < /dev/null; then
-    passed=$((passed + 1))
-    printf 'ok      %-34s %4ds\n' "$name" $((SECONDS - began))
+    alone printf 'ok      %-34s %4ds\n' "$name" $((SECONDS - began))
   else
-    failed=$((failed + 1))
-    failures+=("$name")
-    printf 'FAILED  %-34s %4ds  (%s)\n' "$name" $((SECONDS - began)) "${log#"$PWD/"}"
-    explain "$log"
+    printf -v line 'FAILED  %-34s %4ds  (%s)' "$name" $((SECONDS - began)) "${log#"$PWD/"}"
+    alone printf '%s\n%s\n' "$line" "$(explain "$log")"
+    return 1
   fi
 }
 
+# One check, counted as one.
+check() { if attempt "$@"; then record 1 0; else record 0 1 "$1"; fi; }
+
 # Python tests, counted one by one from their JUnit results.
 check_python() {
-  local name=$1 xml=$results/$1.xml before=$passed counts
+  local name=$1 xml=$results/$1.xml counts
   shift
-  check "$name" pytest --junit-xml="$xml" "$@"
-  counts=$(python3 - "$xml" <<'PYTHON'
+  if attempt "$name" pytest --junit-xml="$xml" "$@"; then counts=0; else counts=1; fi
+  counts=$(python3 - "$xml" "$counts" <<'PYTHON'
 import sys
 import xml.etree.ElementTree as tree
 try:
@@ -74,14 +95,11 @@ try:
 except (OSError, tree.ParseError):
     suites = []
 total = sum(int(suite.get("tests", 0)) for suite in suites)
-bad = sum(int(suite.get("failures", 0)) + int(suite.get("errors", 0)) + int(suite.get("skipped", 0)) for suite in suites)
-print(total - bad, bad)
+bad = sum(int(suite.get(kind, 0)) for suite in suites for kind in ("failures", "errors", "skipped"))
+print(total - bad, bad or int(sys.argv[2] != "0" or not total))
 PYTHON
   )
-  # The command itself was counted as one; its tests take that place.
-  if [ "$passed" -gt "$before" ]; then passed=$before; else failed=$((failed - 1)); fi
-  [ "${counts% *}" -gt 0 ] || [ "${counts#* }" -gt 0 ] || counts="0 1"
-  passed=$((passed + ${counts% *})) failed=$((failed + ${counts#* }))
+  if [ "${counts#* }" = 0 ]; then record "$counts"; else record "$counts" "$name"; fi
 }
 
 go_is_formatted() {
@@ -142,18 +160,12 @@ cores() {
   check "plugins on every ansible-core" tests/compatibility.sh
 }
 
-molecule_scenarios() {
-  local scenario log
-  if [ ${#scenarios[@]} -eq 0 ]; then
-    for scenario in molecule/*/molecule.yml; do scenarios+=("$(basename "$(dirname "$scenario")")"); done
-  fi
-  for scenario in "${scenarios[@]}"; do
-    # Wide lines: Molecule folds what it shows of a test, the reason of its failure first of all.
-    check "molecule $scenario" env COLUMNS=200 molecule test -s "$scenario"
-    # A scenario without tests proves nothing.
-    log=$results/molecule_$scenario.log
-    ! grep -q 'no tests found' "$log" || { failed=$((failed + 1)); failures+=("molecule $scenario has no tests"); }
-  done
+molecule_scenario() {
+  local log=$results/molecule_$1.log
+  # Wide lines: Molecule folds what it shows of a test, the reason of its failure first of all.
+  check "molecule $1" env COLUMNS=200 molecule test -s "$1"
+  # A scenario without tests proves nothing.
+  ! grep -q 'no tests found' "$log" || record 0 1 "molecule $1 has no tests"
 }
 
 # A deployment of its own: another list of machines, another folder, the same commands.
@@ -169,16 +181,35 @@ e2e() {
   check_python "system" tests/system
   check "teardown" ./teardown.sh --yes
   check "nothing is left" leftovers
-  unset ODOO_DEPLOY_NODES ODOO_DEPLOY_DIR VAGRANT_DOTFILE_PATH ANSIBLE_CACHE_PLUGIN_CONNECTION
 }
 
-! wanted lint || lint
 # A fixed seed: the answer depends on the commit alone. `pytest tests/unit` draws new examples every time.
-! wanted unit || check_python unit tests/unit --hypothesis-seed=0
-! wanted molecule || molecule_scenarios
-! wanted cores || cores
-! wanted e2e || e2e
+unit() { check_python unit tests/unit --hypothesis-seed=0; }
 
-[ ${#failures[@]} -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"
+if wanted molecule && [ ${#scenarios[@]} -eq 0 ]; then
+  for scenario in molecule/*/molecule.yml; do scenarios+=("$(basename "$(dirname "$scenario")")"); done
+fi
+# What answers soonest, then what takes longest, so that the lanes end together.
+work=()
+for suite in lint unit e2e; do ! wanted "$suite" || work+=("$suite"); done
+for scenario in "${scenarios[@]}"; do work+=("molecule_scenario $scenario"); done
+! wanted cores || work+=(cores)
+
+# A group of processes for each lane: whoever ends this ends what the lanes started.
+set -m
+end_lanes() {
+  local lane
+  for lane in $(jobs -rp); do kill -TERM -- "-$lane"; done
+  exit 130
+}
+trap end_lanes INT TERM
+for item in "${work[@]}"; do
+  while [ "$(jobs -rp | wc -l)" -ge "$lanes" ]; do wait -n; done
+  $item &
+done
+wait
+
+read -r passed failed < <(awk '{ passed += $1; failed += $2 } END { print passed + 0, failed + 0 }' "$outcomes")
+awk '$2 { $1 = $2 = ""; print "failed:" $0 }' "$outcomes"
 echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

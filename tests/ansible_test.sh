@@ -11,6 +11,8 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 collection=$copy/ansible_collections/odoo_deploy/stack
 mkdir -p "$home/.ansible/test/cache" "$home/.config/pip" "$collection"
+exec 9> "$home/.lock"
+flock 9
 python - "$collection" <<'PYTHON'
 import shutil
 import subprocess
