@@ -3,6 +3,7 @@
 # Run it as often as you like: it does what is missing and says what it did.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
+PATH=$PATH:/usr/sbin:/sbin # Debian gives them to root alone
 
 usage() {
   cat <<'TEXT'
@@ -46,10 +47,12 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@" 2> /dev/null || 
 
 # The first group of packages has programs of its own, which may come from elsewhere than the distribution.
 packages() {
-  have docker || echo docker.io
+  # Debian 13 has the engine's client apart.
+  have docker || if [ "$(release ID)-$(release VERSION_ID)" = debian-13 ]; then echo docker-cli; else echo docker.io; fi
   have dockerd || docker info > /dev/null 2>&1 || echo docker.io
   have vagrant || echo vagrant
   have mmdebstrap || echo mmdebstrap
+  [ "$(id -u)" = 0 ] || have newuidmap || echo uidmap # mmdebstrap is root in a namespace of its own
   have make || echo make
   have git || echo git
   have ssh || echo openssh-client
@@ -87,7 +90,7 @@ python() {
 }
 
 # The name of the environment's build: what goes into it, and with which Python.
-venv_key() { { cat requirements*.txt; python; "$(python)" --version; } | sha256sum | cut -c1-16; }
+venv_key() { { cat requirements*.txt; python; "$(python)" --version 2> /dev/null; } | sha256sum | cut -c1-16; }
 venv_ready() {
   [[ $(readlink "$venv") == */venv-$(venv_key) ]] && stamped .stamp requirements.txt &&
     { ! $tests || stamped .stamp-tests requirements-test.txt; } && "$venv/bin/python" -c '' 2> /dev/null
@@ -107,7 +110,7 @@ engine_ready() { docker info > /dev/null 2>&1; }
 
 # Every machine's systemd and every kubelet watches files; the kernel's default of 128 watchers is soon used up.
 readonly watchers=1024
-watchers_ready() { [ "$(sysctl -n fs.inotify.max_user_instances)" -ge "$watchers" ]; }
+watchers_ready() { [ "$(< /proc/sys/fs/inotify/max_user_instances)" -ge "$watchers" ]; }
 raise_watchers() {
   watchers_ready && return
   say "raising fs.inotify.max_user_instances to $watchers"
@@ -154,7 +157,8 @@ install_packages() {
   export DEBIAN_FRONTEND=noninteractive
   as_root apt-get -q -o DPkg::Lock::Timeout=300 update > /dev/null
   for package in "${wanted[@]}"; do
-    apt-cache policy "$package" | grep -q '^  Candidate: [^(]' || no_candidate "$package"
+    # Not grep -q: it would not read to the end, and apt-cache would die of that.
+    [ -n "$(apt-cache policy "$package" | sed -n '/^  Candidate: [^(]/p')" ] || no_candidate "$package"
   done
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "${wanted[@]}" > /dev/null
 }
@@ -171,8 +175,8 @@ start_engine() {
   engine_ready && return
   if [ -d /run/systemd/system ]; then
     as_root systemctl enable --now docker > /dev/null 2>&1 || true
-  elif ! pgrep -x dockerd > /dev/null; then
-    # Nothing supervises services here. A pid file of an engine that is gone would stop the new one.
+  elif ! pgrep --exact --runstates D,R,S,T dockerd > /dev/null; then
+    # Nothing supervises services here, nor buries one that was killed. A pid file of an engine that is gone would stop the new one.
     as_root rm -f /var/run/docker.pid /run/docker/containerd/containerd.pid
     say "starting dockerd (log: $engine_log)"
     as_root sh -c "setsid nohup dockerd >> '$engine_log' 2>&1 < /dev/null &"

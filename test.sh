@@ -5,15 +5,20 @@ cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
 usage() {
   cat <<'TEXT'
-Usage: ./test.sh [--lanes N] [lint] [unit] [molecule[:SCENARIO]] [cores] [e2e]
+Usage: ./test.sh [--lanes N] [--fresh] [lint] [unit] [molecule[:SCENARIO]] [cores] [install] [e2e]
 
   lint      ruff, mypy, shellcheck, yamllint, ansible-lint, the collection's build   (a minute)
   unit      plugins and runner, no machine needed                                    (seconds)
   molecule  every scenario, or the one that is named, on machines of its own          (minutes each)
   cores     the plugins under ansible-test, and on each ansible-core from 2.17 on     (minutes)
+  install   ./install_dep.sh on a Debian 12 and a Debian 13 with nothing installed   (minutes)
   e2e       ./run.py from nothing, a second run, faults, ./teardown.sh               (minutes)
 
   --lanes N  how many of them, and of the scenarios, run at a time; without it one for each core, at most four
+  --fresh    run again what passed before
+
+What passed on this machine within a day, and of which nothing has changed since, is counted and not run again; lint and unit always
+run. So a run that was interrupted goes on, and after a failure the rest is run.
 
 Without arguments: all of them. Logs and JUnit results lie in .deploy/test/.
 Exit codes: 0 all passed, 1 something failed, 2 wrong usage.
@@ -22,17 +27,18 @@ TEXT
 
 refuse() { echo "test.sh: $*; --help lists what there is" >&2; exit 2; }
 
-suites=() scenarios=() lanes=$(nproc)
+suites=() scenarios=() fresh=false lanes=$(nproc)
 [ "$lanes" -le 4 ] || lanes=4
 while [ $# -gt 0 ]; do
   case $1 in
-    lint | unit | e2e | molecule | cores) suites+=("$1") ;;
+    lint | unit | e2e | molecule | cores | install) suites+=("$1") ;;
     molecule:*) suites+=(molecule) scenarios+=("${1#molecule:}") ;;
     --lanes)
       [[ ${2-} =~ ^[1-9][0-9]*$ ]] || refuse "--lanes wants a number from 1 on"
       lanes=$2
       shift
       ;;
+    --fresh) fresh=true ;;
     -h | --help) usage; exit 0 ;;
     *) refuse "unknown argument $1" ;;
   esac
@@ -41,13 +47,14 @@ done
 for scenario in "${scenarios[@]}"; do
   [ -e "molecule/$scenario/molecule.yml" ] || refuse "no scenario $scenario"
 done
-[ ${#suites[@]} -gt 0 ] || suites=(lint unit molecule cores e2e)
+[ ${#suites[@]} -gt 0 ] || suites=(lint unit molecule cores install e2e)
 wanted() { [[ " ${suites[*]} " == *" $1 "* ]]; }
 
 readonly results=$PWD/.deploy/test
-readonly outcomes=$results/outcomes
+readonly memory=${XDG_CACHE_HOME:-$HOME/.cache}/odoo-deploy/passed
 rm -rf "$results"
-mkdir -p "$results"
+mkdir -p "$results" "$memory"
+git rev-parse --is-inside-work-tree > /dev/null 2>&1 || fresh=true # nobody tells what changed
 ./install_dep.sh --tests || exit 1
 PATH=$PWD/.deploy/venv/bin:$PATH
 export PYTHONDONTWRITEBYTECODE=1 ANSIBLE_CONFIG=$PWD/ansible.cfg
@@ -55,7 +62,7 @@ export PYTHONDONTWRITEBYTECODE=1 ANSIBLE_CONFIG=$PWD/ansible.cfg
 # Lanes print and count side by side: a text at a time.
 alone() { flock "$results" "$@"; }
 
-# How many passed, how many failed, and the name of what failed.
+# How many passed, how many failed, and the name of what failed; of the lane's part.
 record() { alone echo "$*" >> "$outcomes"; }
 
 # A log's errors, then its end: Molecule's ends with its teardown, far below the test that failed.
@@ -143,7 +150,7 @@ changes_nothing() {
 lint() {
   check "ruff check" ruff check .
   check "ruff format" ruff format --check .
-  check "mypy" mypy runner run.py plugins tests/e2e tests/system tests/production tests/unit/collection docs/generate.py
+  check "mypy" mypy runner run.py plugins tests/e2e tests/system tests/production tests/install tests/unit/collection docs/generate.py
   check "shellcheck" shellcheck install_dep.sh test.sh teardown.sh tests/ansible_test.sh tests/compatibility.sh .ci/run images/vm/init images/node/rootfs/usr/local/sbin/*
   check "antsibull-changelog" antsibull-changelog lint
   check "antsibull-docs" lint_documentation
@@ -183,6 +190,8 @@ e2e() {
   check "nothing is left" leftovers
 }
 
+install() { check_python install tests/install; }
+
 # A fixed seed: the answer depends on the commit alone. `pytest tests/unit` draws new examples every time.
 unit() { check_python unit tests/unit --hypothesis-seed=0; }
 
@@ -193,7 +202,31 @@ fi
 work=()
 for suite in lint unit e2e; do ! wanted "$suite" || work+=("$suite"); done
 for scenario in "${scenarios[@]}"; do work+=("molecule_scenario $scenario"); done
-! wanted cores || work+=(cores)
+for suite in cores install; do ! wanted "$suite" || work+=("$suite"); done
+
+# The hash of what a part is made of. Words about it are no part of it, nor are the other tests.
+content() {
+  local others=(':!docs' ':!changelogs' ':!*.md' ':!CHANGELOG.rst' ':!.ci')
+  case $1 in
+    molecule_scenario) others+=(':!tests' ':!runner' ':!run.py') ;;
+    *) others+=(':!molecule') ;;
+  esac
+  git ls-files -coz --exclude-standard -- . "${others[@]}" | xargs -0 sha256sum 2> /dev/null | sha256sum | cut -c1-16
+}
+
+# A part of the work, unless it passed before and is what it was then.
+lane() {
+  local part=$* mark
+  readonly outcomes=$results/${part// /_}.outcomes
+  mark=$memory/${part// /_}-$(content "$1")
+  if ! $fresh && [[ $1 != lint && $1 != unit ]] && [ -n "$(find "$mark" -mmin -1440 2> /dev/null)" ]; then
+    alone printf 'ok      %-34s passed on %s, unchanged since\n' "$part" "$(date -r "$mark" '+%F %R')"
+    cp "$mark" "$outcomes"
+    return
+  fi
+  "$@"
+  [ "$(awk '{ failed += $2 } END { print failed + 0, (NR > 0) }' "$outcomes")" != "0 1" ] || cp "$outcomes" "$mark"
+}
 
 # A group of processes for each lane: whoever ends this ends what the lanes started.
 set -m
@@ -205,10 +238,15 @@ end_lanes() {
 trap end_lanes INT TERM
 for item in "${work[@]}"; do
   while [ "$(jobs -rp | wc -l)" -ge "$lanes" ]; do wait -n; done
-  $item &
+  # shellcheck disable=SC2086 # a command and its scenario
+  lane $item &
 done
 wait
 
+outcomes=$results/outcomes
+for item in "${work[@]}"; do
+  cat "$results/${item// /_}.outcomes" 2> /dev/null || echo "0 1 $item broke off"
+done > "$outcomes"
 read -r passed failed < <(awk '{ passed += $1; failed += $2 } END { print passed + 0, failed + 0 }' "$outcomes")
 awk '$2 { $1 = $2 = ""; print "failed:" $0 }' "$outcomes"
 echo "$passed passed, $failed failed"

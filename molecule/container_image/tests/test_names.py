@@ -45,3 +45,18 @@ def test_what_goes_in_is_in_the_name(host: Any) -> None:
     assert labelled == "two"
     host.check_output(converge)
     assert names(host) == {**after, "molecule-image/whole:newest": before["molecule-image/whole:newest"]}
+
+
+def test_a_build_that_breaks_off_leaves_no_image(host: Any) -> None:
+    """Neither a build nor a base has its name before it is whole: the next run would take it for that."""
+    converge = f"ansible-playbook -i {INVENTORY} {SCENARIO / 'converge.yml'}"
+    before = names(host)
+    broken = host.run(f"{converge} -e container_image_dockerfile={SCENARIO / 'broken.Dockerfile'}")
+    assert broken.rc != 0
+    assert "nowhere" in broken.stdout
+    assert names(host) == before
+    # A release that no archive has.
+    broken = host.run(f"{converge} -e container_image_base= -e container_image_suite=nonesuch")
+    assert broken.rc != 0
+    assert "nonesuch" in broken.stdout
+    assert host.check_output("docker images -q odoo-deploy/base:nonesuch") == ""
