@@ -62,7 +62,11 @@ class Machine:
         self, command: str, user: Literal["somebody", "root"] = "somebody", **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Runs a command line in the checkout, in a session of its own."""
-        given = [f"--env={name}={value}" for name, value in {"HOME": f"/home/{user}", **variables}.items()]
+        # As Debian has it: what the system's administrator calls is not in the path of others.
+        path = "/usr/local/bin:/usr/bin:/bin" + (":/usr/sbin:/sbin" if user == "root" else "")
+        given = [
+            f"--env={name}={value}" for name, value in {"HOME": f"/home/{user}", "PATH": path, **variables}.items()
+        ]
         argv = [
             "docker",
             "exec",
@@ -165,6 +169,16 @@ def test_everything_is_installed_then_nothing_more(machine: Machine) -> None:
         asked = machine.run(command)
         assert asked.returncode == 0, asked.stderr
         assert re.match(says, asked.stdout), asked.stdout
+
+
+def test_somebody_who_is_not_root_makes_a_base_image(machine: Machine) -> None:
+    """The archive's packages become an image of the machine's own engine."""
+    done = machine.run(
+        "PATH=.deploy/venv/bin:$PATH ANSIBLE_CONFIG=$PWD/ansible.cfg ansible localhost -m ansible.builtin.include_role"
+        " -a 'name=odoo_deploy.stack.container_image tasks_from=base'"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert machine.run("docker images -q odoo-deploy/base").stdout
 
 
 def test_engine_that_was_killed_starts_again(machine: Machine) -> None:
