@@ -216,17 +216,20 @@ content() {
 
 # A part of the work, unless it passed before and is what it was then.
 lane() {
-  local part=$* mark
-  readonly outcomes=$results/${part// /_}.outcomes
-  mark=$memory/${part// /_}-$(content "$1")
-  if ! $fresh && [[ $1 != lint && $1 != unit ]] && [ -n "$(find "$mark" -mmin -1440 2> /dev/null)" ]; then
-    alone printf 'ok      %-34s passed on %s, unchanged since\n' "$part" "$(date -r "$mark" '+%F %R')"
-    cp "$mark" "$outcomes"
+  local name=${*// /_} mark
+  mark=$memory/$name-$(content "$1")
+  if ! $fresh && [[ $1 != lint && $1 != unit && -e $mark ]]; then
+    alone printf 'ok      %-34s passed on %s, unchanged since\n' "$*" "$(date -r "$mark" '+%F %R')"
+    cp "$mark" "$results/$name.outcomes"
     return
   fi
+  readonly outcomes=$results/$name.unfinished
   "$@"
-  [ "$(awk '{ failed += $2 } END { print failed + 0, (NR > 0) }' "$outcomes")" != "0 1" ] || cp "$outcomes" "$mark"
+  # Somebody may have changed it meanwhile.
+  awk '{ failed += $2 } END { exit failed }' "$outcomes" && [ "$mark" = "$memory/$name-$(content "$1")" ] && cp "$outcomes" "$mark"
+  mv "$outcomes" "$results/$name.outcomes"
 }
+find "$memory" -type f -mmin +1440 -delete
 
 # A group of processes for each lane: whoever ends this ends what the lanes started.
 set -m
