@@ -216,10 +216,11 @@ content() {
 
 # A part of the work, unless it passed before and is what it was then.
 lane() {
-  local name=${*// /_} mark
+  local part=$* name mark
+  name=${part// /_}
   mark=$memory/$name-$(content "$1")
   if ! $fresh && [[ $1 != lint && $1 != unit && -e $mark ]]; then
-    alone printf 'ok      %-34s passed on %s, unchanged since\n' "$*" "$(date -r "$mark" '+%F %R')"
+    alone printf 'ok      %-34s passed on %s, unchanged since\n' "$part" "$(date -r "$mark" '+%F %R')"
     cp "$mark" "$results/$name.outcomes"
     return
   fi
