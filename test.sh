@@ -204,11 +204,17 @@ for suite in lint unit e2e; do ! wanted "$suite" || work+=("$suite"); done
 for scenario in "${scenarios[@]}"; do work+=("molecule_scenario $scenario"); done
 for suite in cores install; do ! wanted "$suite" || work+=("$suite"); done
 
-# The hash of what a part is made of. Words about it are no part of it, nor are the other tests.
+# The hash of what a part is made of. Words about it are no part of it, nor are the other tests, unless it borrows from them.
 content() {
-  local others=(':!docs' ':!changelogs' ':!*.md' ':!CHANGELOG.rst' ':!.ci')
+  local others=(':!docs' ':!changelogs' ':!*.md' ':!CHANGELOG.rst' ':!.ci') other
   case $1 in
-    molecule_scenario) others+=(':!tests' ':!runner' ':!run.py') ;;
+    molecule_scenario)
+      others+=(':!tests' ':!runner' ':!run.py')
+      for other in molecule/*/molecule.yml; do
+        other=$(basename "$(dirname "$other")")
+        [ "$other" = "$2" ] || grep -rqF "../$other/" "molecule/$2" || others+=(":!molecule/$other")
+      done
+      ;;
     *) others+=(':!molecule') ;;
   esac
   git ls-files -coz --exclude-standard -- . "${others[@]}" | xargs -0 sha256sum 2> /dev/null | sha256sum | cut -c1-16
@@ -218,7 +224,7 @@ content() {
 lane() {
   local part=$* name mark
   name=${part// /_}
-  mark=$memory/$name-$(content "$1")
+  mark=$memory/$name-$(content "$@")
   if ! $fresh && [[ $1 != lint && $1 != unit && -e $mark ]]; then
     alone printf 'ok      %-34s passed on %s, unchanged since\n' "$part" "$(date -r "$mark" '+%F %R')"
     cp "$mark" "$results/$name.outcomes"
@@ -227,7 +233,7 @@ lane() {
   readonly outcomes=$results/$name.unfinished
   "$@"
   # Somebody may have changed it meanwhile.
-  awk '{ failed += $2 } END { exit failed }' "$outcomes" && [ "$mark" = "$memory/$name-$(content "$1")" ] && cp "$outcomes" "$mark"
+  awk '{ failed += $2 } END { exit failed }' "$outcomes" && [ "$mark" = "$memory/$name-$(content "$@")" ] && cp "$outcomes" "$mark"
   mv "$outcomes" "$results/$name.outcomes"
 }
 find "$memory" -type f -mmin +1440 -delete

@@ -49,6 +49,12 @@ def test_wrong_key_is_told(site: Site) -> None:
     assert set(re.findall(r"changed=(\d+)", site.must("converge.yml"))) == {"0"}
 
 
+def test_drills_are_a_servers(site: Site) -> None:
+    site.must_refuse(
+        "converge.yml", "postgres_backup_drill_host is store: one of pg1, pg2", postgres_backup_drill_host="store"
+    )
+
+
 def test_both_sides_of_a_moment(site: Site) -> None:
     """What was acknowledged before the moment is there, what came after is not; the newest state has both."""
     sql(site.pg1, "DROP TABLE IF EXISTS sentinels", "odoo")

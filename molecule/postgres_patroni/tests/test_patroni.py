@@ -342,6 +342,7 @@ def test_synchronous_loses_nothing(pair: Pair) -> None:
         pair.kill(old)
         assert "Patroni failed over by itself" in pair.must("failover.yml")
     assert writer.lost() == []
+    pair.must_refuse("rejoin.yml", f"{old.name} does not answer")
     pair.start(old)
     pair.must("rejoin.yml")
     unchanged(pair, postgres_common_sync='"on"')

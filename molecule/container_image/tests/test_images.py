@@ -1,6 +1,6 @@
 # Copyright: Odoo Deploy contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An image's name says what is in it, and the further name always leads to the newest build; after both were lost."""
+"""An image's name says what is in it and never leads to half a build; the further name leads to the newest one."""
 
 from __future__ import annotations
 
