@@ -1,0 +1,107 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules of docs/architecture.md that a search can check."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+ROLES = sorted((path.name for path in (ROOT / "roles").iterdir() if path.is_dir()), key=len, reverse=True)
+LONGEST = 200  # characters of one expression, white space folded
+
+# Expressions that are longer, by file. The numbers may only get smaller: a decision belongs into a filter with tests.
+LONG: dict[str, int] = {
+    "roles/container_image/defaults/main.yml": 2,
+    "roles/container_image/meta/argument_specs.yml": 2,
+    "roles/container_image/tasks/main.yml": 1,
+    "roles/k8s_cluster/vars/main.yml": 4,
+    "roles/nginx_cache/tasks/acme.yml": 1,
+    "roles/nginx_cache/tasks/main.yml": 1,
+    "roles/nginx_cache/tasks/roll_back.yml": 1,
+    "roles/nginx_cache/vars/main.yml": 7,
+    "roles/odoo_k8s/tasks/check.yml": 1,
+    "roles/odoo_k8s/tasks/upgrade_plan.yml": 1,
+    "roles/odoo_k8s/vars/main/main.yml": 6,
+    "roles/postgres_backup/tasks/certificate.yml": 1,
+    "roles/postgres_backup/vars/main.yml": 8,
+    "roles/postgres_common/defaults/main.yml": 1,
+    "roles/postgres_common/meta/argument_specs.yml": 1,
+    "roles/postgres_common/tasks/restart.yml": 1,
+    "roles/postgres_common/vars/main.yml": 6,
+    "roles/postgres_etcd/vars/main.yml": 1,
+    "roles/postgres_primary/vars/main.yml": 1,
+    "roles/postgres_replica/vars/main.yml": 1,
+    "playbooks/backup.yml": 3,
+    "playbooks/failover.yml": 4,
+    "playbooks/odoo_shell.yml": 2,
+    "playbooks/postgres_major_upgrade.yml": 5,
+    "playbooks/postgres_upgrade.yml": 3,
+    "playbooks/psql.yml": 1,
+    "playbooks/rejoin.yml": 4,
+    "playbooks/renew_certificates.yml": 2,
+    "playbooks/restore.yml": 1,
+    "playbooks/status.yml": 1,
+    "playbooks/switchover.yml": 4,
+    "inventory/group_vars/all/deployment.yml": 1,
+    "inventory/group_vars/all/monitoring.yml": 1,
+    "inventory/group_vars/all/postgres.yml": 6,
+    "inventory/group_vars/nginx.yml": 1,
+    "inventory/group_vars/postgres.yml": 2,
+}
+
+
+def sources(*patterns: str) -> list[Path]:
+    """Files of the roles, playbooks and the inventory."""
+    folders = (ROOT / folder for folder in ("roles", "playbooks", "inventory"))
+    return sorted(path for folder in folders for pattern in patterns for path in folder.rglob(pattern))
+
+
+def long_expressions(text: str) -> int:
+    """How many of a YAML file's Jinja expressions are too long to read."""
+    found = re.findall(r"\{\{.*?\}\}", text, re.DOTALL)
+    return sum(len(re.sub(r"\s+", " ", expression)) > LONGEST for expression in found)
+
+
+def strangers(path: str, text: str) -> set[str]:
+    """Private variables of a role (__ROLE_NAME) that a file outside of the role uses."""
+    owners = {
+        name: next((role for role in ROLES if name.startswith(f"__{role}_")), "")
+        for name in re.findall(r"\b__[a-z0-9_]+", text)
+    }
+    return {name for name, owner in owners.items() if owner and not path.startswith(f"roles/{owner}/")}
+
+
+def test_long_expressions_only_get_fewer() -> None:
+    """No file has more expressions over 200 characters than it had."""
+    counted = {str(path.relative_to(ROOT)): long_expressions(path.read_text()) for path in sources("*.yml")}
+    assert not {name: count for name, count in counted.items() if count > LONG.get(name, 0)}
+
+
+# Private names that another role or a playbook uses all the same; the list may only get shorter.
+STRANGERS = {
+    "roles/postgres_replica/tasks/follow.yml": {"__postgres_common_following_within"},
+    "playbooks/renew_certificates.yml": {
+        "__postgres_backup_renew_all",
+        "__postgres_common_authority_renew",
+        "__postgres_common_certificate_due",
+    },
+    "playbooks/postgres_major_upgrade.yml": {"__postgres_backup_upgraded"},
+    "inventory/group_vars/all/postgres.yml": {"__postgres_backup_distribution_versions"},
+}
+
+
+def test_private_variables_stay_in_their_role() -> None:
+    """A name that begins with __ROLE_ is used by that role alone."""
+    names = [str(path.relative_to(ROOT)) for path in sources("*.yml", "*.j2")]
+    used = {name: strangers(name, (ROOT / name).read_text()) - STRANGERS.get(name, set()) for name in names}
+    assert not {name: found for name, found in used.items() if found}
+
+
+def test_the_rules_see_what_breaks_them() -> None:
+    """Each rule finds a made-up offence."""
+    assert long_expressions('a: "{{ x' + " ~ 'abc'" * 40 + ' }}"') == 1
+    assert long_expressions('a: "{{ x' + "  \n" * 200 + ' }}"') == 0
+    assert strangers("playbooks/a.yml", "when: __nginx_cache_due") == {"__nginx_cache_due"}
+    assert strangers("roles/nginx_cache/tasks/main.yml", "when: __nginx_cache_due") == set()
