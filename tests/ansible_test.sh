@@ -59,7 +59,7 @@ python=$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 case ${1:-} in
   # run.py starts by the name that Debian gives to Python, of which ansible-test does not know.
   sanity) HOME=$home ansible-test sanity --local --python "$python" --requirements --color no --exclude run.py "${@:2}" ;;
-  # The runner is no part of what a collection's user imports: its tests are pytest's alone.
-  units) HOME=$home ansible-test units --local --python "$python" --requirements --color no "${@:2}" tests/unit/plugins/ ;;
+  # The runner is no part of what a collection's user imports: its tests are pytest's alone. Their packages are the environment's own.
+  units) HOME=$home ansible-test units --local --python "$python" --color no "${@:2}" tests/unit/plugins/ ;;
   *) echo "usage: tests/ansible_test.sh sanity|units [options]" >&2; exit 2 ;;
 esac

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The plugins' unit tests on every ansible-core that meta/runtime.yml promises, each on a Python that it supports: the one of a Debian
-# release's machine image. The host's pip puts the packages into a cached folder; the container has no network.
+# release's machine image. The host's pip puts the locked packages (tests/cores) into a cached folder; the container has no network.
 # Usage: tests/compatibility.sh [pytest's options]
 set -euo pipefail
 shopt -s inherit_errexit
@@ -18,11 +18,12 @@ image() {
 }
 
 packages() { # prints the folder of an ansible-core for a suite's Python
-  local suite=$1 core=$2 folder=$cache/$2-${python[$1]}
+  local lock=tests/cores/$2-python${python[$1]}.txt folder
+  folder=$cache/$2-${python[$1]}-$(sha256sum < "$lock" | cut -c1-16)
   if [ ! -e "$folder/.complete" ]; then
     rm -rf "$folder"
-    pip --quiet download --dest "$folder/.wheels" --only-binary=:all: --python-version "${python[$suite]}" "ansible-core~=$core.0" \
-      cryptography hypothesis kubernetes pytest requests >&2
+    pip --quiet download --dest "$folder/.wheels" --python-version "${python[$1]}" --only-binary=:all: --require-hashes \
+      --requirement "$lock" >&2
     for wheel in "$folder"/.wheels/*.whl; do python -m zipfile --extract "$wheel" "$folder"; done
     rm -r "$folder/.wheels"
     touch "$folder/.complete"

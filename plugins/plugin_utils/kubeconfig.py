@@ -29,9 +29,8 @@ import yaml
 from .files import StateError, mapping, members, printable, read_bytes, usable_name
 from .httpget import HttpError, get_json
 from .minikube import Node
-from .nodes import check_depth
+from .nodes import load_yaml
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NODES = "/api/v1/nodes"
 _MAX_BYTES = 1024 * 1024
 _BARRING = ("NoSchedule", "NoExecute")
@@ -64,9 +63,8 @@ def context(path: Path, name: str = "") -> Context:
     """
     try:
         data = read_bytes(path, _MAX_BYTES)
-        check_depth(data)
-        document = yaml.load(data, Loader=_LOADER)
-    except (yaml.YAMLError, ValueError, RecursionError):
+        document = load_yaml(data)
+    except (yaml.YAMLError, ValueError):
         raise StateError(f"{printable(path)} is not valid YAML") from None
     if not isinstance(document, dict):
         raise StateError(f"{printable(path)} is not a kubeconfig")

@@ -135,25 +135,44 @@ def load(path: Path) -> Deployment:
 def parse(data: bytes | str, path: Path) -> Deployment:
     """Validate the text of a nodes file; ``path`` is for messages only. Raises NodesError for the first thing wrong."""
     try:
-        check_depth(data.encode() if isinstance(data, str) else data)
-        document = yaml.load(data, Loader=_Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        document = load_yaml(data, _Loader)
+    except (yaml.YAMLError, ValueError) as error:
         raise NodesError(path, "", f"is not valid YAML ({_yaml_problem(error)})", "Correct that line.") from error
     return _Parser(path).deployment(document)
 
 
-def check_depth(data: bytes) -> None:
-    """Raise ValueError for YAML that is nested so deep that the C loader, which recurses, would end the process."""
+def load_yaml(data: bytes | str, loader: Any = _BaseLoader) -> Any:
+    """The document in ``data``. Raises yaml.YAMLError, or ValueError for bad values and for deep nesting.
+
+    How PyYAML refuses deep nesting depends on its version and on how it was built: not at all up to 6.0.3 (the C loader
+    recurses until the process ends, the Python loader until RecursionError), with a ScannerError at 1000 levels since.
+    """
+    too_deep = f"it is nested deeper than {_MAX_DEPTH} levels"
+    try:
+        if _is_deep(data.encode() if isinstance(data, str) else data):
+            raise ValueError(too_deep)
+        return yaml.load(data, Loader=loader)
+    except RecursionError:
+        raise ValueError(too_deep) from None
+    except yaml.scanner.ScannerError as error:
+        if "nesting" in (error.problem or ""):
+            raise ValueError(too_deep) from None
+        raise
+
+
+def _is_deep(data: bytes) -> bool:
+    """Whether ``data`` has so many levels that the C loader's recursion could end the process."""
     if sum(data.count(sign) for sign in _OPENERS) < 5000:
-        return
+        return False
     depth = 0
     for event in yaml.parse(data, Loader=_BaseLoader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > _MAX_DEPTH:
-                raise ValueError(f"it is nested deeper than {_MAX_DEPTH} levels")
+                return True
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+    return False
 
 
 def _yaml_problem(error: Exception) -> str:

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import yaml
@@ -151,10 +152,55 @@ def test_broken_yaml_names_the_line() -> None:
         nodes.parse("deployment: odoo\nmachines: [}", PATH)
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000 + "]" * 100_000, "- " * 100_000 + "x", "{a: " * 100_000])
+DEEP = ["[" * 100_000 + "]" * 100_000, "- " * 100_000 + "x", "{a: " * 100_000]
+
+
+@pytest.mark.parametrize("text", DEEP)
 def test_nesting_that_would_end_the_process_is_an_error(text: str) -> None:
+    """With the PyYAML that is installed, whichever it is."""
     with pytest.raises(nodes.NodesError, match="it is nested deeper than 100 levels"):
         nodes.parse(text, PATH)
+
+
+@pytest.mark.parametrize("step", ["parse", "load"])
+@pytest.mark.parametrize("text", DEEP)
+def test_nesting_that_the_scanner_refuses(text: str, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyYAML 6.0.4 and later, before the first event or while it loads."""
+
+    def refuse(*_arguments: Any, **_options: Any) -> NoReturn:
+        mark = yaml.Mark("nodes.yml", 1000, 0, 1000, None, None)
+        raise yaml.scanner.ScannerError("while increasing flow level", mark, "exceeded maximum nesting depth", mark)
+
+    if step == "load":
+        monkeypatch.setattr(nodes.yaml, "parse", lambda *_arguments, **_options: iter(()))
+    monkeypatch.setattr(nodes.yaml, step, refuse)
+    with pytest.raises(nodes.NodesError, match=r"is not valid YAML \(it is nested deeper than 100 levels\)"):
+        nodes.parse(text, PATH)
+
+
+@pytest.mark.parametrize("text", DEEP)
+def test_nesting_that_nobody_refuses(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyYAML up to 6.0.3: levels are counted before the C loader, which would end the process, sees them."""
+
+    def events(*_arguments: Any, **_options: Any) -> Iterator[yaml.Event]:
+        for _level in range(100_000):
+            yield yaml.SequenceStartEvent(None, None, True)
+
+    monkeypatch.setattr(nodes.yaml, "parse", events)
+    monkeypatch.setattr(nodes.yaml, "load", lambda *_arguments, **_options: pytest.fail("was loaded"))
+    with pytest.raises(nodes.NodesError, match="it is nested deeper than 100 levels"):
+        nodes.parse(text, PATH)
+
+
+def test_nesting_that_the_loader_in_python_cannot_follow() -> None:
+    """PyYAML without its C part recurses, a few calls a level."""
+    with pytest.raises(ValueError, match="it is nested deeper than 100 levels"):
+        nodes.load_yaml("[" * 900 + "]" * 900, yaml.SafeLoader)
+
+
+def test_what_the_scanner_refuses_otherwise_keeps_its_place() -> None:
+    with pytest.raises(nodes.NodesError, match=r"line 1, column 13: found character .*cannot start any token"):
+        nodes.parse("deployment: @", PATH)
 
 
 def test_many_machines_are_not_deep() -> None:
