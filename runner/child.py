@@ -15,13 +15,14 @@ import shutil
 import signal
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from runner import paths, procs
-from runner.exits import Failure, Interrupted
+from runner.exits import Interrupted, Stopped
 from runner.scrub import Scrubber
 
 EVENTS = "ODOO_DEPLOY_EVENTS_FD"
@@ -53,11 +54,14 @@ def run(
     on_event: Callable[[dict[str, Any]], None] = lambda event: None,
     on_tick: Callable[[], None] = lambda: None,
 ) -> Ended:
-    """Runs argv in the checkout to its end. Raises Interrupted after having ended it when a signal came, and what
-    on_tick raises to stop it."""
+    """Runs argv in the checkout to its end, in any thread.
+
+    Ends it first when a signal raises Interrupted, or on_tick raises Stopped.
+    """
+    job = uuid.uuid4().hex
     read_end, write_end = os.pipe()
     tied = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
-    environment = {**os.environ, **(env or {}), EVENTS: str(write_end), procs.MARK: str(paths.DEPLOY)}
+    environment = {**os.environ, **(env or {}), EVENTS: str(write_end), procs.MARK: str(paths.DEPLOY), procs.JOB: job}
     environment["PATH"] = f"{paths.VENV / 'bin'}{os.pathsep}{environment.get('PATH', os.defpath)}"
     with open(open_log(log), "wb") as log_file:
         process = subprocess.Popen(
@@ -77,12 +81,15 @@ def run(
             while process.poll() is None:
                 pump.turn(0.2)
                 on_tick()
-        except (Interrupted, Failure):
-            _stop(process, pump)
+        except Interrupted:
+            _stop(process, pump, job)
+            raise
+        except Stopped as stopped:
+            _stop(process, pump, job, stopped.at_once.is_set)
             raise
         except BaseException:
             process.kill()
-            procs.end(str(paths.DEPLOY), 0)
+            procs.end(job, 0, variable=procs.JOB)
             raise
         finally:
             pump.drain()
@@ -91,19 +98,19 @@ def run(
     return Ended(process.returncode, pump.tail)
 
 
-def _stop(process: subprocess.Popen[bytes], pump: _Pump) -> None:
-    """Lets the program clean up for a while; a second signal, or the end of patience, kills it."""
+def _stop(process: subprocess.Popen[bytes], pump: _Pump, job: str, at_once: Callable[[], bool] = lambda: False) -> None:
+    """Lets the program clean up for a while; a second signal, at_once, or the end of patience, kills it."""
     patience = PATIENCE
     try:
         process.send_signal(signal.SIGINT)
         deadline = time.monotonic() + patience
-        while process.poll() is None and time.monotonic() < deadline:
+        while process.poll() is None and time.monotonic() < deadline and not at_once():
             pump.turn(0.1)
     except Interrupted:
         patience = 0.0
     process.kill()
     process.wait()
-    procs.end(str(paths.DEPLOY), min(patience, 5.0))
+    procs.end(job, 0.0 if at_once() else min(patience, 5.0), variable=procs.JOB)
 
 
 class _Pump:

@@ -109,6 +109,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("verify", "Checks what is deployed; changes nothing", _selection(False))
     add("status", "Shows steps, machines and addresses")
+    add("timeline", "Shows what the last run did when, and what it waited for")
     teardown = add("teardown", "Destroys this deployment's machines, cluster and network; asks first", _playing(False))
     teardown.add_argument("--purge", action="store_true", help="also remove secrets, caches, images and .deploy/")
     completion = add("completion", 'Prints shell completion: eval "$(./run.py completion bash)"')

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -190,16 +190,15 @@ def play(
     extra: Sequence[str] = (),
     verbose: int = 0,
     check: bool = False,
-    on_tick: Callable[[], None] | None = None,
 ) -> Played:
-    """Runs one playbook to its end and returns what it did; raises Interrupted, and the Failure of on_tick."""
+    """Runs one playbook to its end, in any thread, and returns what it did; raises Interrupted or Stopped."""
     listener = _Listener(output, step, waits_for)
     ended = child.run(
         arguments(playbook, extra, verbose, check),
         paths.LOG / log,
         env=environment(),
         on_event=listener,
-        on_tick=on_tick or output.tick,
+        on_tick=output.tick,
     )
     listener.played.ok = ended.returncode == 0
     listener.played.tail = ended.tail

@@ -11,8 +11,12 @@ import datetime
 import json
 import queue
 import sys
+import threading
 import time
+from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from runner.exits import Stopped
 
 Event = dict[str, Any]
 HEARTBEAT = 30.0  # seconds of silence after which plain output says that it still lives
@@ -81,15 +85,39 @@ class JsonOutput:
         pass
 
 
+@dataclass
+class Present:
+    """What one step is at now: its phase and task, the hosts that it waits for, and since when."""
+
+    title: str = ""
+    phase: str = ""
+    task: str = ""
+    hosts: list[str] = field(default_factory=list)
+    waits_for: str = ""
+    attempt: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    def enter(self, phase: str, waits_for: str) -> None:
+        self.phase, self.waits_for = phase, waits_for
+        self.at("")
+
+    def at(self, task: str, hosts: list[str] | None = None, attempt: int = 0) -> None:
+        self.task, self.hosts, self.attempt = task, hosts or [], attempt
+
+    @property
+    def detail(self) -> str:
+        """The task, the attempt at it, and the hosts that are still at it."""
+        text = self.task or (f"waits for {self.waits_for}" if self.waits_for else "")
+        return text + (f", attempt {self.attempt}" if self.attempt else "")
+
+
 class PlainOutput:
-    """Lines that only grow: for pipes, files and continuous integration."""
+    """Lines that only grow, for pipes and files. Each names its step, as several may be at work."""
 
     def __init__(self, verbose: int = 0) -> None:
         self.verbose = verbose
         self.began = self.spoke = time.monotonic()
-        self.step = 0  # another one may be verified meanwhile
-        self.task = ""
-        self.hosts: list[str] = []
+        self.present: dict[int, Present] = {}  # by step
 
     def say(self, text: str = "") -> None:
         self.spoke = time.monotonic()
@@ -98,15 +126,21 @@ class PlainOutput:
     def line(self, text: str) -> None:
         self.say(f"[{clock(time.monotonic() - self.began)}] {text}")
 
+    def of(self, step: int, text: str) -> None:
+        """A line about a step; a command that is no step needs no number."""
+        self.line(f"  {step} {text}" if step else f"  {text}")
+
     def emit(self, event: str, **fields: Any) -> None:
         show = getattr(self, "on_" + event.replace(".", "_"), None)
         if show:
             show(fields)
 
     def tick(self) -> None:
-        if self.task and time.monotonic() - self.spoke >= HEARTBEAT:
-            waits = f" (waits for {names(self.hosts)})" if self.hosts else ""
-            self.line(f"  still at: {self.task}{waits}")
+        if time.monotonic() - self.spoke >= HEARTBEAT:
+            for step, now in self.present.items():
+                waits = f" (waits for {names(now.hosts)})" if now.hosts else ""
+                if now.task:
+                    self.of(step, f"still at: {now.task}{waits}")
 
     def close(self) -> None:
         pass
@@ -115,34 +149,33 @@ class PlainOutput:
         self.line(f"preflight: {fields['checks']} checks passed")
 
     def on_step_started(self, fields: Event) -> None:
-        self.step = fields["step"]
-        self.line(f"step {fields['step']}: {fields['title']}")
+        self.present[fields["step"]] = Present(fields["title"])
+        self.line(f"step {fields['step']}: {fields['title']}" if fields["step"] else fields["title"])
 
     def on_phase_started(self, fields: Event) -> None:
-        self.task, self.hosts = "", []
+        self.present[fields["step"]].enter(fields["phase"], fields["waits_for"])
         waits = f": waits for {fields['waits_for']}" if fields["phase"] == "apply" and fields["waits_for"] else ""
-        self.line(f"  {fields['phase']}{waits}")
+        self.of(fields["step"], f"{fields['phase']}{waits}")
 
     def on_task_started(self, fields: Event) -> None:
-        self.task, self.hosts = fields["task"], fields["hosts"]
+        self.present[fields["step"]].at(fields["task"], fields["hosts"])
         if self.verbose:
-            self.line(f"    {self.task}")
+            self.of(fields["step"], f"  {fields['task']}")
 
     def on_task_waiting(self, fields: Event) -> None:
-        self.hosts = fields["hosts"]
+        self.present[fields["step"]].hosts = fields["hosts"]
 
     def on_task_changed(self, fields: Event) -> None:
         if self.verbose:
-            self.line(f"    changed {fields['host']}: {fields['task']}")
+            self.of(fields["step"], f"  changed {fields['host']}: {fields['task']}")
 
     def on_task_failed(self, fields: Event) -> None:
-        self.line(f"  FAILED {fields['host']}: {fields['task']}: {fields['message']}")
+        self.of(fields["step"], f"FAILED {fields['host']}: {fields['task']}: {fields['message']}")
 
     def on_test_finished(self, fields: Event) -> None:
-        if fields["step"] == self.step:
-            self.task = fields["title"]
+        self.present[fields["step"]].at(fields["title"])
         if self.verbose or fields["result"] != "passed":
-            self.line(f"    {fields['result']}: {fields['title']}")
+            self.of(fields["step"], f"  {fields['result']}: {fields['title']}")
 
     def on_note(self, fields: Event) -> None:
         self.say(f"  {fields['message']}")
@@ -155,20 +188,25 @@ class PlainOutput:
         self.say(f"removed {fields['kind']} {fields['name']}")
 
     def on_step_finished(self, fields: Event) -> None:
-        if fields["step"] == self.step:
-            self.task = ""
+        self.present.pop(fields["step"], None)
         self.line(
-            f"step {fields['step']}: {fields['state']}, changed={fields['changed']}, "
+            (f"step {fields['step']}: " if fields["step"] else "")
+            + f"{fields['state']}, changed={fields['changed']}, "
             + (f"{passed(fields['checks'])}, " if fields["checks"] else "")
             + clock(fields["seconds"])
         )
 
 
 class Relay:
-    """The output of another thread: what it tells waits until the main thread passes it on."""
+    """The output of another thread: its events wait until the main thread passes them on.
 
-    def __init__(self) -> None:
+    The main thread sets `stopped` to end what the other thread follows; at_once: without patience.
+    """
+
+    def __init__(self, at_once: threading.Event) -> None:
         self.told: queue.SimpleQueue[tuple[str, Event]] = queue.SimpleQueue()
+        self.at_once = at_once
+        self.stopped = False
 
     def emit(self, event: str, **fields: Any) -> None:
         self.told.put((event, fields))
@@ -177,7 +215,8 @@ class Relay:
         raise NotImplementedError("another thread tells events only")
 
     def tick(self) -> None:
-        pass
+        if self.stopped:
+            raise Stopped(self.at_once)
 
     def close(self) -> None:
         pass

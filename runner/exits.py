@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import enum
+import threading
 
 
 class Exit(enum.IntEnum):
@@ -54,3 +55,11 @@ class Interrupted(BaseException):
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
         self.signum = signum
+
+
+class Stopped(Exception):
+    """Something else ended the run: a program that another thread follows stops as by Ctrl-C, or at_once."""
+
+    def __init__(self, at_once: threading.Event) -> None:
+        super().__init__()
+        self.at_once = at_once

@@ -1,6 +1,6 @@
 # Copyright: Odoo Deploy contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Events on a terminal: finished steps stay, one live line tells what is going on."""
+"""Events on a terminal: finished steps stay, one live line a step shows what is going on."""
 
 from __future__ import annotations
 
@@ -13,40 +13,36 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from runner.events import Event, clock, names, passed, planned
+from runner.events import Event, Present, clock, names, passed, planned
+
+PREFLIGHT = -1  # its place among the steps
 
 
 class LiveOutput:
-    """One line of the present below the lines of the past."""
+    """Below the lines of the past, one line for each step at work."""
 
     def __init__(self, verbose: int = 0, console: Console | None = None) -> None:
         self.verbose = verbose
         self.console = console or Console(highlight=False)
         self.spinner = Spinner("dots")
         self.live: Live | None = None
-        self.began = 0.0
-        self.number = 0  # of the step; another one may be verified meanwhile
-        self.step = self.phase = self.task = self.waits_for = ""
-        self.hosts: list[str] = []
-        self.attempt = 0
+        self.present: dict[int, Present] = {}  # by step; -1: the preflight
 
     def __rich__(self) -> RenderableType:
-        """The present: spinner, step, phase, elapsed time, task and the hosts it waits for."""
-        detail = self.task or (f"waits for {self.waits_for}" if self.waits_for else "")
-        if self.attempt:
-            detail += f", attempt {self.attempt}"
-        where = f" [{names(self.hosts)}]" if self.hosts else ""
-        line = Text.assemble(
-            (self.step, "bold"),
-            "  ",
-            (f"{self.phase:<6}", "cyan"),
-            f" {clock(time.monotonic() - self.began)}  ",
-            detail,
-            (where, "dim"),
-        )
-        line.truncate(max(self.console.width - 3, 1), overflow="ellipsis")
+        """For each step at work a spinner, title, phase, elapsed time, task and the hosts that it waits for."""
         grid = Table.grid(padding=(0, 1))
-        grid.add_row(self.spinner, line)
+        for now in list(self.present.values()):
+            where = f" [{names(now.hosts)}]" if now.hosts else ""
+            line = Text.assemble(
+                (now.title, "bold"),
+                "  ",
+                (f"{now.phase:<6}", "cyan"),
+                f" {clock(time.monotonic() - now.began)}  ",
+                now.detail,
+                (where, "dim"),
+            )
+            line.truncate(max(self.console.width - 3, 1), overflow="ellipsis")
+            grid.add_row(self.spinner, line)
         return grid
 
     def say(self, text: str = "") -> None:
@@ -68,32 +64,30 @@ class LiveOutput:
     def past(self, mark: str, style: str, text: str) -> None:
         self.console.print(Text.assemble((mark, style), " ", text))
 
-    def begin(self, title: str, phase: str = "") -> None:
-        self.step, self.phase, self.began = title, phase, time.monotonic()
-        self.task, self.hosts, self.attempt, self.waits_for = "", [], 0, ""
+    def begin(self, step: int, title: str, phase: str = "") -> None:
+        self.present[step] = Present(title, phase)
         if not self.live:
             self.live = Live(self, console=self.console, refresh_per_second=8, transient=True)
             self.live.start()
 
     def on_preflight_started(self, fields: Event) -> None:
-        self.begin("Preflight", "check")
+        self.begin(PREFLIGHT, "Preflight", "check")
 
     def on_preflight_passed(self, fields: Event) -> None:
+        self.present.pop(PREFLIGHT, None)
         self.past("✔", "green", f"Preflight: {fields['checks']} checks passed")
 
     def on_step_started(self, fields: Event) -> None:
-        self.number = fields["step"]
-        self.begin(f"{fields['step']}. {fields['title']}")
+        self.begin(fields["step"], f"{fields['step']}. {fields['title']}" if fields["step"] else fields["title"])
 
     def on_phase_started(self, fields: Event) -> None:
-        self.phase, self.waits_for = fields["phase"], fields["waits_for"]
-        self.task, self.hosts, self.attempt = "", [], 0
+        self.present[fields["step"]].enter(fields["phase"], fields["waits_for"])
 
     def on_task_started(self, fields: Event) -> None:
-        self.task, self.hosts, self.attempt = fields["task"], fields["hosts"], 0
+        self.present[fields["step"]].at(fields["task"], fields["hosts"])
 
     def on_task_waiting(self, fields: Event) -> None:
-        self.hosts, self.attempt = fields["hosts"], fields["attempt"]
+        self.present[fields["step"]].at(fields["task"], fields["hosts"], fields["attempt"])
 
     def on_task_changed(self, fields: Event) -> None:
         if self.verbose:
@@ -103,8 +97,7 @@ class LiveOutput:
         self.past("  ✘", "red", f"{fields['host']}: {fields['task']}: {fields['message']}")
 
     def on_test_started(self, fields: Event) -> None:
-        if fields["step"] == self.number:
-            self.task, self.hosts = fields["title"], []
+        self.present[fields["step"]].at(fields["title"])
 
     def on_test_finished(self, fields: Event) -> None:
         if fields["result"] != "passed":
@@ -116,8 +109,10 @@ class LiveOutput:
         self.past("  ", "", fields["message"])
 
     def on_step_finished(self, fields: Event) -> None:
+        self.present.pop(fields["step"], None)
         ok = fields["state"] in ("verified", "done")
-        text = f"{fields['step']}. {fields['title']:<38} {clock(fields['seconds']):>6}  changed={fields['changed']}"
+        title = f"{fields['step']}. {fields['title']}" if fields["step"] else fields["title"]
+        text = f"{title:<41} {clock(fields['seconds']):>6}  changed={fields['changed']}"
         self.past(
             "✔" if ok else "✘",
             "green" if ok else "red",
@@ -125,6 +120,7 @@ class LiveOutput:
         )
 
     def on_step_planned(self, fields: Event) -> None:
-        self.console.print(Text(self.step, "bold"))
+        now = self.present.pop(fields["step"], None)
+        self.console.print(Text(now.title if now else "", "bold"))
         for text in planned(fields):
             self.say(text)

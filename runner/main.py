@@ -71,7 +71,7 @@ def _dispatch(args: argparse.Namespace, argv: Sequence[str], output: Output) -> 
 
 
 def _run(args: argparse.Namespace, output: Output) -> None:
-    from runner import day2, deploy, dry_run, status, verify
+    from runner import day2, deploy, dry_run, status, timeline, verify
 
     output.emit(
         "run.started",
@@ -84,6 +84,8 @@ def _run(args: argparse.Namespace, output: Output) -> None:
         verify.command(args, output)
     elif args.command == "status":
         status.run(output)
+    elif args.command == "timeline":
+        timeline.run(output)
     else:
         day2.run(args, output)
 

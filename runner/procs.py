@@ -15,14 +15,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-MARK = "ODOO_DEPLOY_RUN"
+MARK = "ODOO_DEPLOY_RUN"  # its value is the folder of the deployment
+JOB = "ODOO_DEPLOY_JOB"  # its value is one program that a run started
 
 
-def marked(mark: str, proc: Path = Path("/proc")) -> set[int]:
-    """Pids of the Pythons and shells that carry the mark, with all their descendants."""
+def marked(mark: str, proc: Path = Path("/proc"), variable: str = MARK) -> set[int]:
+    """Pids of the Pythons and shells that carry the mark in that variable, with all their descendants."""
     children: dict[int, list[int]] = {}
     roots: list[int] = []
-    needle = f"{MARK}={mark}".encode()
+    needle = f"{variable}={mark}".encode()
     for entry in proc.iterdir():
         if not entry.name.isdecimal():
             continue
@@ -45,9 +46,11 @@ def marked(mark: str, proc: Path = Path("/proc")) -> set[int]:
     return found - {os.getpid()}
 
 
-def end(mark: str, patience: float = 10.0, on_wait: Callable[[int], None] = lambda count: None) -> int:
+def end(
+    mark: str, patience: float = 10.0, on_wait: Callable[[int], None] = lambda count: None, variable: str = MARK
+) -> int:
     """Asks every marked process to end, then insists; returns how many there were."""
-    pids = marked(mark)
+    pids = marked(mark, variable=variable)
     if not pids:
         return 0
     on_wait(len(pids))
@@ -55,7 +58,7 @@ def end(mark: str, patience: float = 10.0, on_wait: Callable[[int], None] = lamb
     deadline = time.monotonic() + patience
     while pids & _alive(pids) and time.monotonic() < deadline:
         time.sleep(0.05)
-    _signal(pids | marked(mark), signal.SIGKILL)
+    _signal(pids | marked(mark, variable=variable), signal.SIGKILL)
     return len(pids)
 
 

@@ -15,12 +15,22 @@ from runner.steps import Step
 
 
 def cluster() -> str:
-    """Which cluster step 1 took, and why; empty before it ran."""
+    """Which cluster step 1 took, and why; empty before it chose."""
+    taken = _taken()
+    return f"{taken['kind']}: {taken['reason']}" if taken else ""
+
+
+def cluster_kind() -> str:
+    """The kind of cluster that step 1 took: embedded, minikube or context; empty before it chose."""
+    return _taken().get("kind", "")
+
+
+def _taken() -> dict[str, str]:
     try:
         taken = json.loads(paths.CLUSTER.read_text(encoding="utf-8"))
-        return f"{taken['kind']}: {taken['reason']}"
+        return {"kind": str(taken["kind"]), "reason": str(taken["reason"])}
     except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        return {}
 
 
 def collect(steps: Sequence[Step], hosts: Sequence[Host], checks: Sequence[Event]) -> dict[str, Any]:

@@ -29,6 +29,8 @@ class Step:
     title: str
     name: str  # of the playbook, the marker and the log
     waits_for: str
+    needs: tuple[int, ...] = ()  # steps that have to be applied before
+    addresses_of: int = 0  # the step that makes the addresses it needs, where nodes.yml does not declare them
     links: tuple[Link, ...] = ()
     credentials: tuple[tuple[str, str], ...] = ()  # (what, path under .deploy/)
 
@@ -48,14 +50,16 @@ STEPS = (
         "Deploys Prometheus server on minikube",
         "monitoring",
         "Prometheus to be ready",
+        needs=(1,),
         links=(Link("Prometheus", "kubernetes", "http://{address}:30090/"),),
     ),
-    Step(3, "Starts Postgresql Master-Slave VMs", "postgres", "the standby to stream"),
+    Step(3, "Starts Postgresql Master-Slave VMs", "postgres", "the standby to stream", addresses_of=1),
     Step(
         4,
         "Deploys Odoo app on Minikube",
         "odoo",
         "three Odoo pods to be ready",
+        needs=(1, 3),
         links=(Link("Odoo, by the cluster", "kubernetes", "http://{address}:32242/"),),
         credentials=(("Odoo login admin, password", "secrets/odoo_admin_password"),),
     ),
@@ -64,6 +68,7 @@ STEPS = (
         "Starts Nginx proxies VMs",
         "nginx",
         "both proxies to answer",
+        needs=(4,),
         links=(Link("Odoo, through {name}", "nginx", "http://{address}/"),),
     ),
 )

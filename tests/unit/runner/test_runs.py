@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NODES, PROJECT, Checkout, wait_for
+from conftest import NODES, PROJECT, STEPS, Checkout, wait_for
 
 
 def gone(pid: int) -> bool:
@@ -114,6 +114,56 @@ def test_a_step_is_verified_beside_the_next_ones_playbook(checkout: Checkout) ->
     assert told[:3] == [("step.started", 3), ("step.started", 4), ("step.finished", 3)]
     assert told.index(("step.finished", 4)) < told.index(("step.finished", 5))
     assert {entry["state"] for entry in checkout.journal()["steps"].values()} == {"verified"}
+
+
+def begun(events: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    """Which steps began and were verified, in order."""
+    return [
+        (event["event"].removeprefix("step."), event["step"]) for event in events if event["event"].startswith("step.")
+    ]
+
+
+def test_independent_steps_run_side_by_side(checkout: Checkout) -> None:
+    """PostgreSQL begins with the embedded cluster, Odoo after both, and the report is in the steps' order."""
+    events = checkout.events("--yes", TAKE_cluster="3", TAKE_postgres="6")
+    order = begun(events)
+    assert order[:2] == [("started", 1), ("started", 3)]
+    assert order.index(("started", 2)) < order.index(("started", 4))
+    applied = [event["step"] for event in events if event["event"] == "phase.started" and event["phase"] == "verify"]
+    assert applied.index(3) < applied.index(4) < applied.index(5)
+    (made,) = (event for event in events if event["event"] == "run.report")
+    assert [check["title"].split("[")[1] for check in made["checks"]] == [f"{step}]" for step in STEPS]
+    assert "s in all; * is what the run waited for" in checkout.run("timeline").stdout
+
+
+def test_addresses_of_a_cluster_that_is_not_ours_are_waited_for(checkout: Checkout) -> None:
+    (checkout.root / ".deploy/cluster.json").write_text('{"kind": "minikube", "reason": "it is installed"}')
+    events = checkout.events("--yes", "--steps", "1,3", TAKE_cluster="1")
+    assert events[-1]["event"] == "run.finished"
+    spans = {(span["step"], span["phase"]): span for span in checkout.journal()["timeline"]}
+    assert spans[3, "apply"]["began"] >= spans[1, "apply"]["ended"]
+
+
+def test_a_step_that_fails_stops_what_runs_beside_it(checkout: Checkout) -> None:
+    """Cleaned up as by Ctrl-C, and named as stopped; the command that goes on has all that is not verified."""
+    with checkout.running("--yes", "--steps", "1,3", TAKE_cluster="60", BREAK_postgres="1") as process:
+        output = process.communicate(timeout=40)[0]
+    assert process.returncode == 1
+    assert 'step 3 "Starts Postgresql Master-Slave VMs" failed in check' in output
+    assert output.splitlines()[-1] == "  go on: ./run.py --yes --steps 1,3"
+    assert checkout.journal()["steps"]["1"]["error"] == "stopped: another step failed"
+    file = checkout.root / "cluster.pid"
+    assert not file.exists() or wait_for(lambda: gone(int(file.read_text())))
+
+
+def test_control_c_ends_all_that_is_at_work(checkout: Checkout) -> None:
+    with checkout.running("--yes", "--steps", "1,3", TAKE_cluster="60", TAKE_postgres="60") as process:
+        commands = sleeping(checkout, "cluster"), sleeping(checkout, "postgres")
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=40)[0]
+    assert process.returncode == 130
+    assert 'step 1 "Starts Minikube cluster" and step 3 "Starts Postgresql Master-Slave VMs" were interrupted' in output
+    wait_for(lambda: all(gone(command) for command in commands))
 
 
 def test_a_verification_that_fails_stops_the_next_step(checkout: Checkout) -> None:
@@ -226,8 +276,9 @@ def test_killed_then_resumed(checkout: Checkout) -> None:
 def test_killed_with_its_playbook(checkout: Checkout) -> None:
     with checkout.running("--yes", "--steps", "3", TAKE_postgres="60") as process:
         command = sleeping(checkout, "postgres")
-        for playbook in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
-            os.kill(int(playbook), signal.SIGKILL)
+        for thread in Path(f"/proc/{process.pid}/task").iterdir():
+            for playbook in (thread / "children").read_text().split():
+                os.kill(int(playbook), signal.SIGKILL)
         process.kill()
         process.wait()
         assert not gone(command)
