@@ -15,6 +15,7 @@ States, written by ``initialise.py`` into the system parameter ``odoo_deploy.sta
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 import psycopg2
 
@@ -40,23 +41,40 @@ def connect(timeout: int = 3, dbname: str | None = None):
     return connection
 
 
-def why_not_ready(connection, series: str) -> str:
-    """Empty when pods of this Odoo series may start; else the reason, in one line.
+@dataclass(frozen=True)
+class Found:
+    """What a database says of itself."""
 
-    :param series: Odoo's own, e.g. ``14.0``.
-    """
+    initialised: bool  # Odoo's tables are there
+    base_state: str = ""  # state of the module base; empty: no such row
+    base_version: str = ""  # version of base that was loaded last, e.g. 19.0.1.3
+    state: str = ""  # system parameter STATE; empty: not set
+
+
+def find(connection) -> Found:
+    """Read what the database says of itself, by plain SQL: nothing of Odoo is loaded for it."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('public.ir_module_module'), to_regclass('public.ir_config_parameter')")
         if None in cursor.fetchone():
-            return f"database {name()} is not initialised"
+            return Found(initialised=False)
         cursor.execute("SELECT state, coalesce(latest_version, '') FROM ir_module_module WHERE name = 'base'")
-        row = cursor.fetchone()
-        if row is None or row[0] != "installed":
-            return "database {} is not initialised: module base is {}".format(name(), row[0] if row else "unknown")
-        if not row[1].startswith(series + "."):
-            return f"database {name()} is of Odoo {row[1]}, this image is {series}: run the upgrade"
+        base_state, base_version = cursor.fetchone() or ("", "")
         cursor.execute("SELECT value FROM ir_config_parameter WHERE key = %s", (STATE,))
         row = cursor.fetchone()
-        if row is None or row[0] != "ready":
-            return "database {} is {}".format(name(), row[0] if row else "not marked ready by the init job")
+        return Found(True, base_state, base_version, row[0] if row else "")
+
+
+def why_not_ready(found: Found, series: str, database: str) -> str:
+    """Empty if pods of this Odoo series may start; else the reason, in one line.
+
+    :param series: Odoo's own, e.g. ``19.0``.
+    """
+    if not found.initialised:
+        return f"database {database} is not initialised"
+    if found.base_state != "installed":
+        return "database {} is not initialised: module base is {}".format(database, found.base_state or "unknown")
+    if not found.base_version.startswith(series + "."):
+        return f"database {database} is of Odoo {found.base_version}, this image is {series}: run the upgrade"
+    if found.state != "ready":
+        return "database {} is {}".format(database, found.state or "not marked ready by the init job")
     return ""

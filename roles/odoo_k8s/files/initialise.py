@@ -21,6 +21,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import database
@@ -103,6 +104,22 @@ def checksum(folder: str) -> str:
     return digest.hexdigest()
 
 
+def import_odoo():
+    """Odoo with the parts that this script uses.
+
+    To 18 ``import odoo`` loads them all. From 19 on ``odoo`` is a namespace: only what is imported by name is there.
+    """
+    from odoo.release import version_info
+
+    if version_info[0] >= 19:
+        import odoo.init  # sets the packages up, so it comes first
+    import odoo.api
+    import odoo.modules
+    import odoo.tools
+
+    return odoo
+
+
 def checksums(names) -> dict[str, str]:
     from odoo.modules import get_module_path
 
@@ -114,16 +131,11 @@ def load(install: list[str], update: list[str]) -> None:
 
     :raises SystemExit: it failed; Odoo logged why.
     """
-    import odoo
     from odoo.service import server
 
-    config = odoo.tools.config
-    if odoo.release.version_info[0] >= 19:
-        config["init"] = dict.fromkeys(install, True)
-        config["update"] = dict.fromkeys(update, True)
-    else:
-        config["init"] = dict.fromkeys(install, 1)
-        config["update"] = dict.fromkeys(update, 1)
+    config = import_odoo().tools.config
+    config["init"] = dict.fromkeys(install, True)
+    config["update"] = dict.fromkeys(update, True)
     if server.preload_registries([database.name()]):
         sys.exit("odoo-deploy: Odoo could not load {}".format(", ".join(install + update)))
     config["init"], config["update"] = {}, {}
@@ -133,7 +145,7 @@ def environment():
     """Context manager of an Environment as the superuser; commits on leaving without an error."""
     import contextlib
 
-    import odoo
+    odoo = import_odoo()
     from odoo.modules.registry import Registry
 
     @contextlib.contextmanager
@@ -201,6 +213,64 @@ def force_storage(env, storage: str) -> None:
         say(f"warning: {len(lost)} attachments have no file in this data_dir and stay as they are: {lost[:20]}")
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a run does to the database."""
+
+    refusal: str = ""  # not empty: nothing is done, and another try would end the same way
+    fresh: bool = False  # the database is initialised by this run, or was half initialised by one that was killed
+    install: list[str] = field(default_factory=list)
+    update: list[str] = field(default_factory=list)
+    due: list[str] = field(default_factory=list)  # files changed, but this mode updates nothing
+    keep: dict[str, str] = field(default_factory=dict)  # checksums that stay as they were: those modules remain due
+
+
+def plan(
+    mode: str,
+    modules: list[str],
+    series: str,
+    version: str,
+    state: str,
+    states: dict[str, str],
+    known: dict[str, str],
+    now: dict[str, str],
+    lacking: list[str],
+) -> Plan:
+    """Decide what to install and to update.
+
+    :param mode: ``init``, ``upgrade``, or ``plan``, which decides as ``upgrade`` does.
+    :param modules: what the database shall hold.
+    :param series: of the image, e.g. ``19.0``.
+    :param version: of the module base as it was loaded last; empty: the database is not initialised.
+    :param state: system parameter ``odoo_deploy.state``.
+    :param states: state of each module in the database; empty: the database is not initialised.
+    :param known: checksum of each module when it was loaded last; empty: nobody wrote them down.
+    :param now: checksum of each installed module in the image.
+    :param lacking: those of ``modules`` that the image does not have.
+    """
+    fresh = states.get("base") != "installed" or state == "initialising"
+    if not fresh and not version.startswith(series + "."):
+        return Plan(
+            f"the database is of Odoo {version}, this image is {series}."
+            " Odoo cannot cross series: migrate the database first (OpenUpgrade)"
+        )
+    missing = [name for name in modules if states.get(name) != "installed"]
+    unknown = [name for name in missing if name in lacking]
+    if unknown:
+        return Plan("the image has no module named " + ", ".join(unknown))
+    changed = sorted(name for name, value in now.items() if known and known.get(name) != value)
+    if states and mode != "init" and (not known or "base" in changed):
+        # Updating base updates all that is installed.
+        changed = ["base"]
+    half_way = any(value in ("to install", "to upgrade", "to remove") for value in states.values())
+    if not missing and (fresh or half_way):
+        # Loading any module finishes what a killed run has marked.
+        missing = ["base"]
+    update = [] if mode == "init" else changed
+    keep = {} if update == ["base"] else {name: known.get(name, "") for name in changed if name not in update}
+    return Plan("", fresh, missing, update, changed if mode == "init" else [], keep)
+
+
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     mode, modules = sys.argv[1], sys.argv[2:]
@@ -210,14 +280,15 @@ def main() -> None:
     if mode != "plan":
         lock(connection)
 
-    import odoo
-
+    odoo = import_odoo()
     odoo.tools.config.parse_config(
         ["--config", CONFIG, "--database", database.name(), "--no-http", "--workers", "0", "--max-cron-threads", "0"]
     )
-    odoo.tools.config["without_demo"] = "" if os.environ.get("ODOO_DEMO") == "1" else "all"
+    demo = os.environ.get("ODOO_DEMO") == "1"
     if odoo.release.version_info[0] >= 19:
-        odoo.tools.config["with_demo"] = os.environ.get("ODOO_DEMO") == "1"
+        odoo.tools.config["with_demo"] = demo
+    else:
+        odoo.tools.config["without_demo"] = "" if demo else "all"
     from odoo.addons.base.models import ir_config_parameter
     from odoo.service import server
 
@@ -225,74 +296,56 @@ def main() -> None:
 
     states = installed(connection)
     state = parameter(connection, database.STATE)
-    fresh = states.get("base") != "installed" or state == "initialising"
-    if not fresh:
-        version = base_version(connection)
-        if not version.startswith(series + "."):
-            give_up(
-                f"database {database.name()} is of Odoo {version}, this image is {series}."
-                " Odoo cannot cross series: migrate the database first (OpenUpgrade)"
-            )
-    missing = [name for name in modules if states.get(name) != "installed"]
-    unknown = [name for name in missing if not odoo.modules.get_module_path(name, display_warning=False)]
-    if unknown:
+    known = json.loads(parameter(connection, database.CHECKSUMS, "{}"))
+    wanted = plan(
+        mode,
+        modules,
+        series,
+        version=base_version(connection) if states else "",
+        state=state,
+        states=states,
+        known=known,
+        now=checksums(name for name, value in states.items() if value in ("installed", "to upgrade")),
+        lacking=[name for name in modules if not odoo.modules.get_module_path(name, display_warning=False)],
+    )
+    if wanted.refusal:
         give_up(
-            "the image has no module named {}; looked in {}".format(", ".join(unknown), ", ".join(odoo.addons.__path__))
+            "{}; database {}; addons in {}".format(wanted.refusal, database.name(), ", ".join(odoo.addons.__path__))
         )
-    changed: list[str] = []
-    known: dict[str, str] = {}
-    if states:
-        known = json.loads(parameter(connection, database.CHECKSUMS, "{}"))
-        now = checksums(name for name, value in states.items() if value in ("installed", "to upgrade"))
-        changed = sorted(name for name, value in now.items() if known and known.get(name) != value)
-        pending = [name for name, value in states.items() if value in ("to install", "to upgrade", "to remove")]
-        if mode != "init" and (not known or "base" in changed):
-            # Updating base updates all that is installed.
-            changed = ["base"]
-        if pending and not missing and not fresh:
-            # A run was killed half-way; loading anything finishes what is marked.
-            missing = ["base"]
-    if fresh:
+    if wanted.fresh:
         # Read when the table is made, before the first attachment: nothing ever lies on a pod's disk.
         defaults = ir_config_parameter._default_parameters
         defaults["ir_attachment.location"] = lambda: os.environ.get("ODOO_ATTACHMENT_STORAGE", "db")
         defaults[database.STATE] = lambda: "initialising"
-        if not missing:
-            missing = ["base"]
 
-    update = [] if mode == "init" else changed
-    due = changed if mode == "init" else []
-    report(missing, update, due)
+    report(wanted.install, wanted.update, wanted.due)
+    what = "{{}}: {}; {{}}: {}".format(", ".join(wanted.install) or "nothing", ", ".join(wanted.update) or "nothing")
     if mode == "plan":
-        say(
-            "would install: {}; would update: {}".format(
-                ", ".join(missing) or "nothing", ", ".join(update) or "nothing"
-            )
-        )
+        say(what.format("would install", "would update"))
         os._exit(0)
-    if missing or update:
-        if not fresh:
+    if wanted.install or wanted.update:
+        if not wanted.fresh:
             set_state(connection, "upgrading")
-        say("installing: {}; updating: {}".format(", ".join(missing) or "nothing", ", ".join(update) or "nothing"))
+        say(what.format("installing", "updating"))
         try:
-            load(missing, update)
+            load(wanted.install, wanted.update)
             states = installed(connection)
             failed = [name for name in modules if states.get(name) != "installed"]
             if failed:
                 sys.exit("odoo-deploy: not installed after loading: {}".format(", ".join(failed)))
         except BaseException:
-            if mode == "init" and not fresh:
+            if mode == "init" and not wanted.fresh:
                 take_back(connection)
             raise
-    if missing or update or state != "ready" or not settled(connection):
-        finish(fresh, keep={name: known.get(name, "") for name in changed if name not in update and update != ["base"]})
-    if due:
+    if wanted.install or wanted.update or state != "ready" or not settled(connection):
+        finish(wanted.fresh, wanted.keep)
+    if wanted.due:
         say(
             "warning: files changed since these modules were last updated: {}; run the upgrade playbook".format(
-                ", ".join(due)
+                ", ".join(wanted.due)
             )
         )
-    say(f"done: database {database.name()} is ready: {len(missing)} installed, {len(update)} updated")
+    say(f"done: database {database.name()} is ready: {len(wanted.install)} installed, {len(wanted.update)} updated")
     sys.stderr.flush()
     # Threads and pools of Odoo have nothing left to do.
     os._exit(0)
@@ -301,7 +354,7 @@ def main() -> None:
 def base_version(connection) -> str:
     with connection.cursor() as cursor:
         cursor.execute("SELECT coalesce(latest_version, '') FROM ir_module_module WHERE name = 'base'")
-        return cursor.fetchone()[0]
+        return (cursor.fetchone() or [""])[0]
 
 
 def set_state(connection, value: str) -> None:

@@ -4,7 +4,7 @@
 
 ``probe.py live``   'me broken' (1) against 'database away' (0): a pod must not be restarted for the database's sake
 ``probe.py start``  as ``live``, but not answering yet is not broken while the database is away or not ready
-``probe.py cron``   the cron Deployment: its workers live, and no due job has been left lying
+``probe.py cron``   the cron Deployment: its workers live, and none is idle while a due action is left lying
 ``probe.py cron-ready``  the cron Deployment started and reaches the database
 
 Cheap when all is well: no database connection is made unless Odoo does not answer.
@@ -79,6 +79,45 @@ def cron_workers() -> int:
     return count
 
 
+def left_lying(overdue: int, running: int, threads: int, limit: int) -> str:
+    """Why the cron workers are stuck; empty: they are not.
+
+    An action that waits while every worker runs another one is waiting, not stuck: how long one may run is Odoo's own
+    ``limit_time_real_cron``.
+
+    :param overdue: due actions that nobody runs, by more than ``limit`` seconds.
+    :param running: actions that run.
+    :param threads: workers there are for them.
+    """
+    if not overdue or running >= threads:
+        return ""
+    return (
+        f"{overdue} scheduled actions are overdue by more than {limit} s while {threads - running} of {threads}"
+        " workers run none"
+    )
+
+
+# An action that runs holds the lock of its row. Odoo 14 to 17 never run an action whose numbercall is 0.
+ACTIONS = """
+    SELECT (SELECT count(*) FROM ir_cron WHERE active)
+         - (SELECT count(*) FROM (SELECT id FROM ir_cron WHERE active FOR SHARE SKIP LOCKED) AS idle),
+           (SELECT count(*) FROM (
+                SELECT id FROM ir_cron
+                 WHERE active AND {callable} AND nextcall < now() AT TIME ZONE 'UTC' - %s * interval '1 second'
+                   FOR SHARE SKIP LOCKED) AS overdue)
+"""
+
+
+def actions(cursor, limit: int) -> tuple[int, int]:
+    """How many scheduled actions run, and how many are overdue by more than ``limit`` seconds and do not run."""
+    cursor.execute(
+        "SELECT count(*) FROM information_schema.columns WHERE table_name = 'ir_cron' AND column_name = 'numbercall'"
+    )
+    cursor.execute(ACTIONS.format(callable="numbercall <> 0" if cursor.fetchone()[0] else "true"), (limit,))
+    running, overdue = cursor.fetchone()
+    return running, overdue
+
+
 def cron() -> str:
     """Empty: keep. Else the reason to restart."""
     limit = int(os.environ["ODOO_CRON_OVERDUE"])
@@ -92,19 +131,12 @@ def cron() -> str:
     try:
         connection = database.connect(timeout=2)
         with connection.cursor() as cursor:
-            # A job that runs holds its row: that one is long, not left lying.
-            cursor.execute(
-                "SELECT count(*) FROM (SELECT id FROM ir_cron WHERE active"
-                " AND nextcall < now() AT TIME ZONE 'UTC' - %s * interval '1 second'"
-                " FOR SHARE SKIP LOCKED) AS overdue",
-                (limit,),
-            )
-            overdue = cursor.fetchone()[0]
+            running, overdue = actions(cursor, limit)
         connection.close()
     except psycopg2.Error as error:
         print(f"kept: database away: {error}")
         return ""
-    return f"{overdue} scheduled actions are overdue by more than {limit} s" if overdue else ""
+    return left_lying(overdue, running, int(os.environ["ODOO_CRON_THREADS"]), limit)
 
 
 def main() -> int:

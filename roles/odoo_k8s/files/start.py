@@ -60,7 +60,7 @@ def wait(series: str, pause: float = 2.0) -> None:
         try:
             connection = database.connect()
             try:
-                reason = database.why_not_ready(connection, series)
+                reason = database.why_not_ready(database.find(connection), series, database.name())
             finally:
                 connection.close()
         except psycopg2.Error as error:

@@ -27,7 +27,10 @@ from pathlib import Path
 
 import odoo
 import odoo.http
+import odoo.release
 import odoo.service.server
+import odoo.sql_db
+import odoo.tools
 import psycopg2
 from odoo.modules.registry import Registry
 
