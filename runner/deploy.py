@@ -28,13 +28,13 @@ def resume_command(args: argparse.Namespace, steps: Sequence[Step]) -> str:
     return shlex.join(words)
 
 
-def look(output: Output) -> journal.Journal:
+def look(output: Output, extra_vars: Sequence[str]) -> journal.Journal:
     """Preflight; changes nothing."""
     output.emit("preflight.started")
     diary = journal.Journal(paths.JOURNAL)
     listed = nodes.load()
-    checks = preflight.run(listed, diary)
-    output.emit("preflight.passed", checks=checks)
+    checks, runs_on = preflight.run(listed, diary, extra_vars)
+    output.emit("preflight.passed", checks=checks, runs_on=runs_on)
     diary.data.update(deployment=listed.name, network=listed.network)
     return diary
 
@@ -43,7 +43,7 @@ def deploy(args: argparse.Namespace, output: Output) -> None:
     """Runs the steps; raises Failure at the first thing that is not right."""
     began = time.monotonic()
     with ThreadPoolExecutor(max_workers=2) as pool:
-        run = Run(args, output, look(output), pool)
+        run = Run(args, output, look(output, args.extra_vars), pool)
         try:
             for step in args.steps:
                 run.apply(step)

@@ -79,7 +79,7 @@ class LiveOutput:
         self.begin("Preflight", "check")
 
     def on_preflight_passed(self, fields: Event) -> None:
-        self.past("✔", "green", f"Preflight: {fields['checks']} checks passed")
+        self.past("✔", "green", f"Preflight: {fields['checks']} checks passed; {fields['runs_on']}")
 
     def on_step_started(self, fields: Event) -> None:
         self.number = fields["step"]
