@@ -33,13 +33,13 @@ def resume_command(args: argparse.Namespace, steps: Sequence[Step]) -> str:
     return shlex.join(words)
 
 
-def look(output: Output) -> journal.Journal:
+def look(output: Output, extra_vars: Sequence[str]) -> journal.Journal:
     """Preflight; changes nothing."""
     output.emit("preflight.started")
     diary = journal.Journal(paths.JOURNAL)
     listed = nodes.load()
-    checks = preflight.run(listed, diary)
-    output.emit("preflight.passed", checks=checks)
+    checks, runs_on = preflight.run(listed, diary, extra_vars)
+    output.emit("preflight.passed", checks=checks, runs_on=runs_on)
     diary.data.update(deployment=listed.name, network=listed.network)
     return diary
 
@@ -47,7 +47,7 @@ def look(output: Output) -> journal.Journal:
 def deploy(args: argparse.Namespace, output: Output) -> None:
     """Runs the steps; raises Failure at the first thing that is not right."""
     with ThreadPoolExecutor(max_workers=PLAYBOOKS + 2) as pool:
-        run = Run(args, output, look(output), pool)
+        run = Run(args, output, look(output, args.extra_vars), pool)
         try:
             run.steps()
             found = pool.submit(inventory.load)  # costs a second: meanwhile the last step is verified

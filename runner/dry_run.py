@@ -16,7 +16,7 @@ from runner.steps import STEPS, Step
 
 def dry_run(args: argparse.Namespace, output: Output) -> None:
     """Says per step what it would do: Ansible's check mode as far as the system exists, the plays from there on."""
-    diary = look(output)
+    diary = look(output, args.extra_vars)
     exists = True
     for step in args.steps:
         exists = exists and all(

@@ -147,6 +147,7 @@ class PlainOutput:
 
     def on_preflight_passed(self, fields: Event) -> None:
         self.line(f"preflight: {fields['checks']} checks passed")
+        self.line(f"  {fields['runs_on']}")
 
     def on_step_started(self, fields: Event) -> None:
         self.present[fields["step"]] = Present(fields["title"])

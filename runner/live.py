@@ -75,7 +75,7 @@ class LiveOutput:
 
     def on_preflight_passed(self, fields: Event) -> None:
         self.present.pop(PREFLIGHT, None)
-        self.past("✔", "green", f"Preflight: {fields['checks']} checks passed")
+        self.past("✔", "green", f"Preflight: {fields['checks']} checks passed; {fields['runs_on']}")
 
     def on_step_started(self, fields: Event) -> None:
         self.begin(fields["step"], f"{fields['step']}. {fields['title']}" if fields["step"] else fields["title"])

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from runner import paths
 from runner.exits import Exit, Failure
 
-READER = paths.ROOT / "plugins" / "plugin_utils" / "nodes.py"
+PARTS = paths.ROOT / "plugins" / "plugin_utils"
 
 
 class Machine(Protocol):
@@ -32,15 +32,21 @@ class Nodes(Protocol):
     machines: tuple[Machine, ...]
 
 
-def load() -> Nodes:
-    """The validated list; raises Failure (exit 4) with the reader's message."""
-    name = "odoo_deploy_nodes_reader"
-    spec = importlib.util.spec_from_file_location(name, READER)
+def plugin_part(name: str) -> Any:
+    """A module of the inventory's, which Ansible would find by the collection's name."""
+    known = f"odoo_deploy_{name}"
+    spec = importlib.util.spec_from_file_location(known, PARTS / f"{name}.py")
     assert spec
     assert spec.loader
-    reader: Any = importlib.util.module_from_spec(spec)
-    sys.modules[name] = reader  # dataclasses look their module up
-    spec.loader.exec_module(reader)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[known] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def load() -> Nodes:
+    """The validated list; raises Failure (exit 4) with the reader's message."""
+    reader = plugin_part("nodes")
     try:
         found: Nodes = reader.load(paths.nodes_file())
     except FileNotFoundError:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner import docker, paths
+from runner import docker, paths, platform_choice
 from runner.exits import Exit, Failure
 from runner.journal import Journal
 from runner.nodes import Nodes
@@ -217,17 +216,27 @@ def available_memory() -> int:
     return int(match[1]) * 1024 if match else 0
 
 
-def _hypervisor() -> bool:
-    chosen = os.environ.get("VAGRANT_DEFAULT_PROVIDER")
-    return chosen != "docker" if chosen else any(map(shutil.which, ("VBoxManage", "virsh")))
-
-
 def _bridge(network: Mapping[str, Any]) -> str:
     return str((network.get("Options") or {}).get("com.docker.network.bridge.name") or f"br-{network['Id'][:12]}")
 
 
-def run(nodes: Nodes, journal: Journal) -> int:
-    """Looks at this host; returns how many checks passed, raises Failure (exit 4) at the first finding."""
+def platform(problem: str) -> Finding | None:
+    """What makes machines and nodes can do so here; a problem is one sentence, then `Type: ` and what to type."""
+    if not problem:
+        return None
+    message, _, line = problem.partition(". Type: ")
+    return Finding("PLATFORM_UNSUPPORTED", message, f"type: {line}" if line else "correct it")
+
+
+def run(nodes: Nodes, journal: Journal, extra_vars: Sequence[str]) -> tuple[int, str]:
+    """Looks at this host; returns how many checks passed and what the deployment runs on.
+
+    Raises Failure (exit 4) at the first finding.
+    """
+    choice = platform_choice.look(extra_vars)
+    unsupported = platform(choice.refusal or platform_choice.host_problem(choice, nodes.network))
+    if unsupported:
+        raise _failure(unsupported)
     try:
         engine_dir = docker.docker("info", "--format", "{{.DockerRootDir}}").strip()
         networks, containers = docker.networks(), docker.containers()
@@ -251,7 +260,10 @@ def run(nodes: Nodes, journal: Journal) -> int:
         moved(journal.data, nodes.name, nodes.network),
         disk([(Path(engine_dir), room["engine"]), (paths.cache_dir(), room["cache"]), (paths.ROOT, room["checkout"])]),
         memory(
-            available_memory(), sum(m.memory for m in to_make) * MIB, CLUSTER_MEMORY if first_run else 0, _hypervisor()
+            available_memory(),
+            sum(machine.memory for machine in to_make) * MIB,
+            CLUSTER_MEMORY if first_run else 0,
+            reserved=choice.provider != "docker",
         ),
         docker_networks(network, ours, networks),
         neighbours(nodes.name, ours, containers),
@@ -262,7 +274,9 @@ def run(nodes: Nodes, journal: Journal) -> int:
     for finding in findings:
         if finding:
             raise _failure(finding)
-    return len(findings) + 2  # docker answered and nodes.yml was read
+    cluster = platform_choice.PLATFORMS.cluster_name(choice)
+    runs_on = f"{choice.provider}'s machines, cluster {cluster}, because {choice.reason}"
+    return len(findings) + 3, runs_on  # nodes.yml was read, docker answered, the platform is a supported one
 
 
 def _failure(finding: Finding) -> Failure:

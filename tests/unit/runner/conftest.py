@@ -196,7 +196,7 @@ def _program(path: Path, text: str) -> None:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
     root = tmp_path / "checkout"
-    for name in ("run.py", "teardown.sh", "plugins/plugin_utils/nodes.py"):
+    for name in ("run.py", "teardown.sh", "plugins/plugin_utils/nodes.py", "plugins/plugin_utils/platforms.py"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PROJECT / name, root / name)
     shutil.copytree(PROJECT / "runner", root / "runner", ignore=shutil.ignore_patterns("__pycache__"))

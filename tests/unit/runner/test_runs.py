@@ -245,6 +245,28 @@ def test_preflight(checkout: Checkout, nodes: str, docker: dict[str, Any], reaso
     assert not (checkout.root / ".deploy/journal.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("argv", "env", "says"),
+    [
+        (["-e", "k8s_cluster_kind=minikube"], {"PATH": "/bin"}, "minikube is not installed"),
+        (["-e", "k8s_cluster_minikube_driver=kvm2"], {}, "docker's machines do not go with cluster minikube kvm2"),
+        ([], {"VAGRANT_DEFAULT_PROVIDER": "vmware"}, "vmware makes no machines here"),
+    ],
+)
+def test_platform_that_cannot_work(checkout: Checkout, argv: list[str], env: dict[str, str], says: str) -> None:
+    (checkout.root / ".deploy/cluster.json").unlink()
+    done = checkout.run("--yes", *argv, **env)
+    assert done.returncode == 4
+    assert says in done.stderr
+    assert "  next:  type: " in done.stderr
+    assert not (checkout.root / ".deploy/journal.json").exists()
+
+
+def test_platform_is_said(checkout: Checkout) -> None:
+    done = checkout.run("--yes", "--steps", "1")
+    assert "docker's machines, cluster embedded, because no context is named" in done.stdout, done.stderr
+
+
 def test_two_runs_then_control_c(checkout: Checkout) -> None:
     with checkout.running("--yes", "--steps", "3-5", TAKE_postgres="60") as process:
         command = sleeping(checkout, "postgres")
