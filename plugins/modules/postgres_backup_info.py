@@ -23,6 +23,13 @@ options:
     description: Whether the repository is to be asked; C(/etc/pgbackrest/restore.conf) says where it is.
     type: bool
     default: false
+  options:
+    description: Global options of pgBackRest that are wanted, as a file in C(/etc/pgbackrest/conf.d) would hold them.
+    type: dict
+    default: {}
+  passphrase:
+    description: Passphrase that the repository is wanted to be encrypted with; without it, it is not.
+    type: str
   memory:
     description: Path of the file that the last restore drill was written to.
     type: path
@@ -58,6 +65,9 @@ backup:
       there, or not enabled and active.
     - C(backup.stanza) is the repository's word for the stanza, V(ok) or what is wrong, empty where it was not asked.
       C(backup.backups) lists its backups, oldest first, C(backup.drill) is what the last restore drill found.
+    - C(backup.moved) is true where O(options) name another repository than the machine has now.
+      C(backup.cipher_change) is V(turned_on), V(turned_off) or V(other_passphrase) where they would change the
+      encryption of the one that it has, else empty.
   returned: always
   type: dict
   sample:
@@ -113,6 +123,44 @@ def parse_info(told: list[dict[str, Any]], stanza: str) -> tuple[str, list[dict[
     return "ok" if status["code"] in (0, 2) else status["message"], listed
 
 
+# What tells one repository from another.
+PLACE = (
+    "repo1-type", "repo1-path", "repo1-s3-bucket", "repo1-s3-endpoint", "repo1-azure-account", "repo1-azure-container",
+    "repo1-gcs-bucket",
+)  # fmt: skip
+
+
+def global_options(texts: list[str]) -> dict[str, str]:
+    """Options of the sections C(global) in pgBackRest's files; the last one counts."""
+    found: dict[str, str] = {}
+    for text in texts:
+        section = ""
+        for line in text.splitlines():
+            if line.startswith("["):
+                section = line.strip().strip("[]")
+            elif section == "global" and "=" in line and not line.startswith("#"):
+                name, _sign, value = line.partition("=")
+                found[name.strip()] = value.strip()
+    return found
+
+
+def moved(configured: dict[str, str], wanted: dict[str, Any]) -> bool:
+    """Whether the wanted repository is another one than the machine has now."""
+    return any(configured.get(name, "") != str(wanted.get(name, "")) for name in PLACE)
+
+
+def cipher_change(configured: dict[str, str], wanted: dict[str, Any], passphrase: str) -> str:
+    """What the wanted options would change of the repository's encryption; empty: nothing, or it is another one."""
+    if not configured or moved(configured, wanted):
+        return ""
+    encrypted = configured.get("repo1-cipher-type", "none") != "none"
+    if not encrypted:
+        return "turned_on" if passphrase else ""
+    if not passphrase:
+        return "turned_off"
+    return "" if configured.get("repo1-cipher-pass") == passphrase else "other_passphrase"
+
+
 def idle_units(names: list[str]) -> list[str]:
     """Those of the units that are not both enabled and active."""
     done = subprocess.run(
@@ -139,6 +187,8 @@ def ask(asked: dict[str, Any]) -> dict[str, Any]:
         "stanza": "",
         "backups": [],
         "drill": {},
+        "moved": False,
+        "cipher_change": "",
         "certificate": None,
         "files": {path: fingerprint(path) for path in asked["files"]},
         "missing_folders": [path for path in asked["folders"] if not Path(path).is_dir()],
@@ -156,6 +206,11 @@ def ask(asked: dict[str, Any]) -> dict[str, Any]:
             answer = {"primary": False, "granted": False}
         told["server"] = "primary" if answer["primary"] else "standby"
         told["granted"] = answer["granted"]
+    if asked["repository"]:
+        files = sorted(Path("/etc/pgbackrest/conf.d").glob("*.conf"))
+        configured = global_options([file.read_text(encoding="utf-8") for file in files])
+        told["moved"] = bool(configured) and moved(configured, asked["options"])
+        told["cipher_change"] = cipher_change(configured, asked["options"], asked["passphrase"] or "")
     if asked["repository"] and Path("/etc/pgbackrest/restore.conf").exists():
         config = ["--config=/etc/pgbackrest/restore.conf", "--config-include-path=/etc/pgbackrest/conf.d"]
         done = server.run(["pgbackrest", *config, f"--stanza={asked['stanza']}", "--output=json", "info"])
@@ -171,6 +226,8 @@ def main() -> None:
         argument_spec={
             "stanza": {"type": "str", "required": True},
             "repository": {"type": "bool", "default": False},
+            "options": {"type": "dict", "default": {}},
+            "passphrase": {"type": "str", "no_log": True},
             "memory": {"type": "path"},
             "certificate": {"type": "path"},
             "files": {"type": "list", "elements": "path", "default": []},

@@ -88,6 +88,33 @@ def test_passphrase_stays_secret(site: Site) -> None:
     assert head.startswith("Salted__")
 
 
+def test_given_options_are_in_force(site: Site) -> None:
+    """WAL and backups are compressed as postgres_backup_options says, and no segment failed."""
+    names = postgres(
+        site.keeper, "find /var/lib/pgbackrest/archive /var/lib/pgbackrest/backup -type f -printf '%f\\n'"
+    ).split()
+    assert [name for name in names if re.match(r"[0-9A-F]{24}-.*\.lz4$", name)]
+    assert not [name for name in names if name.endswith(".zst")]
+    assert (
+        sql(site.primary(), "SELECT failed_count FROM pg_stat_archiver WHERE last_failed_time > last_archived_time")
+        == ""
+    )
+
+
+def test_the_encryption_of_a_repository_stays(site: Site) -> None:
+    """Turning it off is refused before anything is touched, with the way to do it."""
+
+    def files(machine: Machine) -> str:
+        return machine.run("sha256sum /etc/pgbackrest/*.* /etc/pgbackrest/conf.d/*")
+
+    before = [files(machine) for machine in (site.pg1, site.pg2)]
+    site.must_refuse("converge.yml", "postgres_backup_repository_path another folder", postgres_backup_encrypted=False)
+    site.must_refuse(
+        "converge.yml", "give postgres_backup_repository,", postgres_backup_options={"repo1-path": "/elsewhere"}
+    )
+    assert [files(machine) for machine in (site.pg1, site.pg2)] == before
+
+
 def test_both_sides_of_a_moment(site: Site) -> None:
     """What was acknowledged before the moment is there, what came after is not; the newest state has both."""
     sql(site.pg1, "DROP TABLE IF EXISTS sentinels", "odoo")

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
 
 ROLE = Path(__file__).parents[3] / "roles" / "postgres_backup"
 
@@ -308,3 +309,66 @@ def test_files_of_a_repository_on_a_disk(tmp_path: Path, host: str, repository: 
     assert ("repo1-host" in files["repository.conf"]["global"]) != keeps
     assert files["secrets.conf"]["global"] == ({"repo1-cipher-pass": "word-three"} if keeps else {})
     assert "target_session_attrs=read-write" in files["settings.json"]["all"]["conninfo"]
+
+
+OWN = {
+    "start-fast": "n",
+    "compress-type": "lz4",
+    "repo1-retention-full": 4,
+    "repo1-retention-diff": 3,
+    "repo1-bundle": False,
+    "archive-async": False,
+    "archive-push-queue-max": "1GiB",
+    "archive-timeout": 60,
+    "log-level-console": "info",
+    "process-max": 3,
+    "db-exclude": ["one", "two"],
+}
+
+
+def lines(folder: Path, name: str) -> list[tuple[str, str]]:
+    """(section, line) of a file's options as pgBackRest reads them, doubled ones too."""
+    found, section = [], ""
+    for line in (folder / name).read_text().splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif line and not line.startswith("#"):
+            found.append((section, line))
+    return found
+
+
+def test_a_given_option_stands_once_and_wins(tmp_path: Path) -> None:
+    """pgBackRest refuses a doubled option, and goes by a command's own section before [global]."""
+    rendered(tmp_path, "pg2", **on_disk_of("pg2"), postgres_backup_options=OWN)
+    together = lines(tmp_path, "repository.conf") + lines(tmp_path, "pgbackrest.conf")
+    for name, value in OWN.items():
+        wanted = value if isinstance(value, list) else [{False: "n"}.get(value, str(value))]
+        assert [line for line in together if line[1].startswith(f"{name}=")] == [
+            ("global", f"{name}={one}") for one in wanted
+        ], name
+    assert len(together) == len(set(together))
+    rendered(tmp_path, "pg2", **on_disk_of("pg2"))
+    assert {("global", "compress-type=zst"), ("global:archive-push", "archive-async=y")} <= set(
+        lines(tmp_path, "pgbackrest.conf")
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("repo1-cipher-pass", "postgres_backup_cipher_passphrase"),
+        ("repo1-path", "postgres_backup_repository_path"),
+        ("repo1-s3-key", "postgres_backup_object_store_secrets"),
+        ("repo1-s3-bucket", "postgres_backup_object_store"),
+        ("pg1-path", "postgres_backup_servers"),
+        ("tls-server-auth", "postgres_backup_port"),
+        ("spool-path", "leave it out"),
+        ("repo1-retention-full", ""),
+        ("compress-level", ""),
+    ],
+)
+def test_an_option_that_follows_from_a_variable_is_refused(name: str, instead: str) -> None:
+    """The message names the variable that does it."""
+    rules = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())["__postgres_backup_reserved"]
+    met = [rule["instead"] for rule in rules if re.fullmatch(rule["options"], name)]
+    assert instead in met[0] if instead else not met

@@ -1,0 +1,36 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a machine's files say of its repository."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.odoo_deploy.stack.plugins.modules import postgres_backup_info as info
+
+PLAIN = {"repo1-path": "/var/lib/pgbackrest", "process-max": "2"}
+ENCRYPTED = PLAIN | {"repo1-cipher-type": "aes-256-cbc", "repo1-cipher-pass": "first"}
+
+
+def test_options_of_global_sections_are_read() -> None:
+    """Other sections and comments do not count."""
+    texts = ["# made\n[global]\nrepo1-path=/a\nx = 1\n[main]\npg1-path=/b\n", "[global]\nrepo1-cipher-pass=p=q\n#y=2\n"]
+    assert info.global_options(texts) == {"repo1-path": "/a", "x": "1", "repo1-cipher-pass": "p=q"}
+
+
+@pytest.mark.parametrize(
+    ("configured", "passphrase", "change"),
+    [
+        ({}, "first", ""),
+        (PLAIN, "", ""),
+        (PLAIN, "first", "turned_on"),
+        (ENCRYPTED, "first", ""),
+        (ENCRYPTED, "", "turned_off"),
+        (ENCRYPTED, "second", "other_passphrase"),
+        (PLAIN | {"repo1-path": "/other"}, "first", ""),
+        (PLAIN | {"repo1-type": "s3"}, "first", ""),
+    ],
+)
+def test_the_change_of_an_encryption(configured: dict[str, str], passphrase: str, change: str) -> None:
+    """Only of the repository that is there: another one may be encrypted otherwise."""
+    wanted = {"repo1-path": "/var/lib/pgbackrest", "process-max": 4}
+    assert info.cipher_change(configured, wanted, passphrase) == change
