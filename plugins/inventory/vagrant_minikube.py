@@ -16,6 +16,12 @@ description:
   - Gives each host its connection variables and the address at which its peers reach it, which is not the one that ssh
     uses under docker or NAT.
   - Reads groups and declared addresses from a nodes file, see O(nodes_file).
+  - Sets what the nodes file declares as variables of group C(all), whether or not the machines exist yet.
+    C(deployment_name), C(deployment_network) and C(deployment_suite) are the file's strings.
+    C(deployment_machines_declared) maps each machine's name to its C(address), C(groups), C(memory) (MiB) and C(cpus).
+    C(deployment_groups_declared) maps each group to its machines' names. Both keep the file's order.
+    C(deployment_cluster_declared) has the C(name) and C(address) of the cluster, and is empty if none is declared.
+    Without a nodes file none of them is set.
   - Changes nothing, and starts no program for docker machines. For VirtualBox and libvirt it asks C(VBoxManage) or
     C(virsh) once for all machines.
 notes:
@@ -417,8 +423,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             for child in children or ():
                 inventory.add_group(child)
                 inventory.add_child(group, child)
-        for group in self._deployment.groups() if self._deployment else ():
-            inventory.add_group(group)
+        if self._deployment:
+            for group in self._deployment.groups():
+                inventory.add_group(group)
+            for name, value in self._deployment.variables().items():
+                inventory.set_variable("all", name, _unsafe(value))
         options = {name: self.get_option(name) for name in ("strict", "compose", "groups", "keyed_groups")}
         for host in found:
             kind = "machines" if host.variables["vagrant_minikube_kind"] == "machine" else "kubernetes"

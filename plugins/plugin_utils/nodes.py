@@ -98,6 +98,27 @@ class Deployment:
                 groups.setdefault(group, []).append(machine.name)
         return {group: tuple(names) for group, names in groups.items()}
 
+    def variables(self) -> dict[str, Any]:
+        """What the file declares, as variables of the inventory: plain values that JSON has too."""
+        return {
+            "deployment_name": self.name,
+            "deployment_network": self.network,
+            "deployment_suite": self.suite,
+            "deployment_machines_declared": {
+                machine.name: {
+                    "address": machine.address,
+                    "groups": list(machine.groups),
+                    "memory": machine.memory,
+                    "cpus": machine.cpus,
+                }
+                for machine in self.machines
+            },
+            "deployment_groups_declared": {group: list(names) for group, names in self.groups().items()},
+            "deployment_cluster_declared": (
+                {"name": self.cluster.name, "address": self.cluster.address} if self.cluster else {}
+            ),
+        }
+
 
 class _Loader(_BaseLoader):  # type: ignore[misc]
     """A safe YAML loader for which a key given twice is an error (PyYAML takes the last one without a word)."""

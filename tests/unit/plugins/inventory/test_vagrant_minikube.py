@@ -119,6 +119,44 @@ def test_before_anything_exists_groups_are_empty_and_nothing_is_said(deployment:
     assert deployment.engine.requests == []
 
 
+DECLARED = {
+    "deployment_name": "odoo",
+    "deployment_network": "192.168.99.0/24",
+    "deployment_suite": "bookworm",
+    "deployment_machines_declared": {
+        "pg1": {"address": "192.168.99.21", "groups": ["postgres_primary"], "memory": 1024, "cpus": 2},
+        "pg2": {"address": "192.168.99.22", "groups": ["postgres_replica"], "memory": 1024, "cpus": 2},
+        "nginx1": {"address": "192.168.99.31", "groups": ["nginx", "edge"], "memory": 512, "cpus": 2},
+    },
+    "deployment_groups_declared": {
+        "postgres_primary": ["pg1"],
+        "postgres_replica": ["pg2"],
+        "nginx": ["nginx1"],
+        "edge": ["nginx1"],
+    },
+    "deployment_cluster_declared": {"name": "minikube", "address": "192.168.99.100"},
+}
+
+
+@pytest.mark.parametrize("running", [(), ("pg1",), ("pg1", "pg2", "nginx1")])
+def test_what_is_declared_is_a_variable_of_all_hosts(deployment: Deployment, running: tuple[str, ...]) -> None:
+    """Whether or not the machines exist, in the order of the file."""
+    deployment.up(*running)
+    declared = deployment.parse().groups["all"].vars
+    assert declared == DECLARED
+    assert list(declared["deployment_machines_declared"]) == ["pg1", "pg2", "nginx1"]
+
+
+def test_a_cluster_that_is_not_declared_is_empty(deployment: Deployment) -> None:
+    deployment.nodes.write_text(NODES[: NODES.index("cluster:")])
+    assert deployment.parse().groups["all"].vars["deployment_cluster_declared"] == {}
+
+
+def test_without_a_nodes_file_nothing_is_declared(deployment: Deployment) -> None:
+    deployment.nodes.unlink()
+    assert deployment.parse().groups["all"].vars == {}
+
+
 def test_a_machine_gets_its_groups_its_connection_and_its_address(deployment: Deployment) -> None:
     deployment.up("pg1", "pg2", "nginx1")
     inventory = deployment.parse()
