@@ -1,0 +1,66 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every state that kills, power cuts, cut links and the commands lead to: never two primaries, never a lost row."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+import pytest
+import topology_model as model
+
+
+def trace(states: dict[model.World, tuple[model.World | None, str]], world: model.World) -> str:
+    """How a state was reached."""
+    steps = []
+    at: model.World | None = world
+    while at is not None:
+        before, what = states[at]
+        steps.append(what)
+        at = before
+    return " -> ".join(reversed(steps))
+
+
+def explore(count: int, most_rows: int, depth: int, timelines: int) -> tuple[int, int]:
+    """Breadth first, so that what breaks a rule is shown by its shortest way. Returns states and plans carried out."""
+    start = model.healthy(count)
+    states: dict[model.World, tuple[model.World | None, str]] = {start: (None, "healthy")}
+    queue, plans = deque([(start, 0)]), 0
+    while queue:
+        world, at = queue.popleft()
+        try:
+            found = list(model.events(world, most_rows))
+            for command in model.commands(count):
+                passed, plan, ended = model.carry_out(world, command)
+                plans += 1
+                found += [(f"{command} killed after {step}", state) for step, state in enumerate(passed[1:], 1)]
+                if not ended or plan.refusal:
+                    continue
+                for state in passed[1:-1]:
+                    _again, second, _ended = model.carry_out(state, command)
+                    plans += 1
+                    if not second.refusal and second.primary != plan.primary:
+                        raise model.Broken(f"{command} ends with {plan.primary}, again with {second.primary}")
+            after = model.documented(model.healed(world))
+            if not model.well(after):
+                raise model.Broken(f"all is back, and no documented command helps: {after}")
+        except model.Broken as broken:
+            pytest.fail(f"{broken}: {trace(states, world)}\n{world}")
+        if at == depth:
+            continue
+        for what, state in found:
+            if state not in states and all(machine.timeline <= timelines for machine in state.machines):
+                states[state] = (world, what)
+                queue.append((state, at + 1))
+    return len(states), plans
+
+
+@pytest.mark.parametrize(
+    ("count", "most_rows", "depth", "timelines"), [(2, 2, 3, 3), (3, 1, 1, 3)], ids=["two", "three"]
+)
+def test_every_state(count: int, most_rows: int, depth: int, timelines: int) -> None:
+    began = time.monotonic()
+    states, plans = explore(count, most_rows, depth, timelines)
+    print(f"\n{count} servers: {states} states, {plans} plans, {time.monotonic() - began:.1f} s")
+    assert states > 100

@@ -1,0 +1,362 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Servers, machines and links as a small model, and every command carried out on it by the real planner.
+
+A server's data is the sequence of what was written to it: ("w", number) a row that was acknowledged, ("t", timeline,
+server) a promotion. One server has everything of another if its sequence begins with the other's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
+
+from ansible_collections.odoo_deploy.stack.plugins.module_utils import postgres_topology as topology
+
+Data = tuple[tuple[Any, ...], ...]
+
+
+class Machine(NamedTuple):
+    """on: has power; cut: only clients reach it; runs: PostgreSQL runs; clean: it was shut down; was: a primary."""
+
+    on: bool = True
+    cut: bool = False
+    runs: bool = True
+    signal: bool = True
+    clean: bool = False
+    was: bool = False
+    rewinding: bool = False
+    data: Data = ()
+    epoch: tuple[int, int, int, int] | None = None  # number, timeline, covers, server
+
+    @property
+    def writable(self) -> bool:
+        return self.on and self.runs and not self.signal
+
+    @property
+    def timeline(self) -> int:
+        return next((token[1] for token in reversed(self.data) if token[0] == "t"), 1)
+
+
+class World(NamedTuple):
+    """kept: the acknowledged rows that no failover or rejoin has given up."""
+
+    machines: tuple[Machine, ...]
+    kept: frozenset[int] = frozenset()
+    rows: int = 0
+
+    def put(self, index: int, **changes: Any) -> World:
+        machines = list(self.machines)
+        machines[index] = machines[index]._replace(**changes)
+        return self._replace(machines=tuple(machines))
+
+
+def name(index: int) -> str:
+    return f"pg{index + 1}"
+
+
+def index(server: str) -> int:
+    return int(server[2:]) - 1
+
+
+def healthy(count: int) -> World:
+    return World(tuple(Machine(signal=one > 0, was=one == 0, epoch=(1, 1, 1, 0)) for one in range(count)))
+
+
+def rows(data: Data) -> set[int]:
+    return {token[1] for token in data if token[0] == "w"}
+
+
+def has_all(longer: Data, shorter: Data) -> bool:
+    return longer[: len(shorter)] == shorter
+
+
+def epoch(record: tuple[int, int, int, int] | None) -> Any:
+    if record is None:
+        return None
+    number, timeline, covers, server = record
+    return {
+        "number": number,
+        "timeline": timeline,
+        "covers": covers,
+        "server": name(server),
+        "moment": "then",
+        "system_identifier": "1",
+    }
+
+
+def seen(world: World) -> topology.Topology:
+    """What the planner is told: only of machines that answer, and of a stopped standby's position only a part."""
+    states: list[Any] = []
+    for one, machine in enumerate(world.machines):
+        if not machine.on or machine.cut:
+            continue
+        role = "stopped" if not machine.runs else "standby" if machine.signal else "primary"
+        upstream = upstream_of(world, one)
+        position = len(machine.data)
+        states.append(
+            {
+                "name": name(one),
+                "role": role,
+                "version": "15",
+                "configured": True,
+                "timeline": machine.timeline,
+                # The control file of a stopped standby does not know what was received last.
+                "lsn_number": max(position - (0 if machine.runs or machine.clean else 1), 0),
+                "control": {
+                    "system_identifier": "1",
+                    "state": "in archive recovery"
+                    if not machine.was
+                    else "shut down"
+                    if machine.clean
+                    else "in production",
+                },
+                "standby_signal": machine.signal,
+                "following": upstream is not None,
+                "standbys": [
+                    {"name": name(other), "state": "streaming", "lag_bytes": 0}
+                    for other in range(len(world.machines))
+                    if role == "primary" and upstream_of(world, other) == one
+                ],
+                "rewinding": machine.rewinding,
+                "epoch": epoch(machine.epoch),
+            }
+        )
+    return topology.Topology(states, [name(one) for one in range(len(world.machines))])
+
+
+def upstream_of(world: World, one: int) -> int | None:
+    """The primary that a running standby can stream from."""
+    machine = world.machines[one]
+    if not (machine.on and machine.runs and machine.signal) or machine.cut:
+        return None
+    for other, primary in enumerate(world.machines):
+        if primary.writable and not primary.cut and has_all(primary.data, machine.data):
+            return other
+    return None
+
+
+def guard_refuses(world: World, one: int, permit: bool) -> bool:
+    """The boot guard: asks every peer; without a permit all of them have to answer."""
+    machine = world.machines[one]
+    if machine.rewinding:
+        return True
+    if machine.signal:
+        return False
+    for other, peer in enumerate(world.machines):
+        if other == one:
+            continue
+        if not peer.on or not peer.runs or peer.cut or machine.cut:
+            if not permit:
+                return True
+            continue
+        number, covers, server = (
+            (machine.epoch[0], machine.epoch[2], machine.epoch[3]) if machine.epoch else (0, 0, one)
+        )
+        newer = peer.epoch is not None and peer.epoch[0] > number and peer.epoch[3] != one
+        if not peer.signal or newer or peer.timeline > max(machine.timeline, covers if server == one else 0):
+            return True
+    return False
+
+
+def started(world: World, one: int) -> World:
+    return world.put(one, runs=True, clean=False, was=not world.machines[one].signal)
+
+
+class Stopped(Exception):
+    """An act that did not succeed ends the command."""
+
+
+@dataclass(eq=False)
+class Command:
+    """name, the plan it makes, and whether it may give rows up."""
+
+    name: str
+    plan: Callable[..., topology.Plan]
+    options: dict[str, Any]
+    gives_up: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(f'{key}={value}' for key, value in self.options.items())})"
+
+    def make(self, world: World, **more: Any) -> topology.Plan:
+        return self.plan(seen(world), **self.options, **more)
+
+
+@cache
+def commands(count: int) -> list[Command]:
+    names = [name(one) for one in range(count)]
+    return [
+        Command("start", topology.plan_start, {"initial": "pg1"}),
+        *(Command("switchover", topology.plan_switchover, {"to": to}) for to in names),
+        Command("failover", topology.plan_failover, {}, True),
+        *(Command("failover", topology.plan_failover, {"to": to, "force": True}, True) for to in names),
+        *(Command("failover", topology.plan_failover, {"to": to}, True) for to in names),
+        Command("rejoin", topology.plan_rejoin, {}, True),
+        *(Command("rejoin", topology.plan_rejoin, {"only": only}, True) for only in names),
+    ]
+
+
+class Broken(AssertionError):
+    """A rule that did not hold."""
+
+
+def check(world: World) -> World:
+    writable = [name(one) for one, machine in enumerate(world.machines) if machine.writable]
+    if len(writable) > 1:
+        raise Broken(f"{' and '.join(writable)} accept writes")
+    return world
+
+
+def act(world: World, step: topology.Act, plan: topology.Plan, command: Command) -> Iterator[World]:
+    """The states that an act passes through; raises Stopped where it cannot be done."""
+    one = index(step.server)
+    machine = world.machines[one]
+    if step.act == "power_off":
+        yield world.put(one, on=False, runs=False)
+        return
+    if step.act in ("checkpoint", "follow", "suspend_sync", "resume_sync", "leave", "copy", "create"):
+        return
+    if not machine.on or machine.cut:
+        raise Stopped
+    if step.act in ("demote", "fence"):
+        # A fast shutdown hands the last record to every standby that streams.
+        if machine.runs:
+            for other in range(len(world.machines)):
+                if step.act == "demote" and machine.writable and upstream_of(world, other) == one:
+                    world = world.put(other, data=machine.data)
+            world = world.put(one, runs=False, clean=step.act == "demote" and machine.writable)
+            yield world
+        yield world.put(one, signal=True)
+    elif step.act in ("start", "start_guarded", "start_alone"):
+        if not machine.runs:
+            if guard_refuses(world, one, step.act == "start_alone"):
+                raise Stopped
+            if not machine.signal:
+                lost = world.kept - rows(machine.data)
+                if lost and not command.gives_up:
+                    raise Broken(f"{command} starts {step.server} without {lost}")
+                world = world._replace(kept=world.kept - lost)
+            yield started(world, one)
+    elif step.act == "promote":
+        if not (machine.runs and machine.signal):
+            raise Stopped
+        if command.name == "switchover":
+            for other in plan.servers("demote"):
+                old = world.machines[index(other)]
+                if not has_all(machine.data, old.data) or (not old.clean and not old.signal):
+                    raise Stopped
+            if world.kept - rows(machine.data):
+                raise Broken(f"{command} promotes {step.server} without {world.kept - rows(machine.data)}")
+        world = world._replace(kept=world.kept & rows(machine.data))
+        yield world.put(one, signal=False, was=True, data=(*machine.data, ("t", machine.timeline + 1, one)))
+    elif step.act == "record":
+        primary = index(plan.primary)
+        current = world.machines[primary]
+        if command.gives_up and command.name == "failover":  # from here on it is decided
+            world = world._replace(kept=world.kept & rows(current.data))
+        told = seen(world).next_epoch(plan.primary, current.timeline, "then")
+        yield world.put(one, epoch=(told["number"], told["timeline"], told["covers"], primary))
+    elif step.act == "rejoin":
+        if machine.writable:
+            world = world.put(one, runs=False, signal=True)
+            yield world
+        world = world.put(one, runs=False, rewinding=True, signal=False)
+        yield world
+        primary = index(plan.primary)
+        data = world.machines[primary].data
+        world = world._replace(kept=world.kept - (world.kept - rows(data)) & rows(machine.data))
+        yield started(world.put(one, rewinding=False, signal=True, data=data), one)
+    else:
+        raise AssertionError(step.act)
+
+
+@cache
+def carry_out(world: World, command: Command) -> tuple[list[World], topology.Plan, bool]:
+    """Every state that a command passes through, its last plan, and whether it came to its end."""
+    passed = [world]
+    fenced: list[str] = []
+    woken: list[str] = []
+    while True:
+        more = {"fenced": fenced, "woken": woken} if command.name == "failover" else {}
+        if not any(machine.on and not machine.cut for machine in passed[-1].machines):
+            return passed, topology.Plan("Nobody answers: Ansible ends."), False
+        plan = command.make(passed[-1], **more)
+        if plan.refusal:
+            if not any(
+                word in plan.refusal
+                for word in ("run", "yml", "changed", "promote that", "start that", "start a machine")
+            ):
+                raise Broken(f"{command} names no next command: {plan.refusal}")
+            return passed, plan, False
+        for step in plan.acts:
+            try:
+                passed += [check(state) for state in act(passed[-1], step, plan, command)]
+            except Stopped:
+                if not (plan.again and step.act == "start"):
+                    return passed, plan, False
+        if not plan.again:
+            return passed, plan, True
+        fenced += plan.servers("power_off")
+        woken += plan.servers("start")
+
+
+def events(world: World, most_rows: int) -> Iterator[tuple[str, World]]:
+    """What happens by itself: writes, replication, power, links."""
+    for one, machine in enumerate(world.machines):
+        if machine.writable and world.rows < most_rows:
+            row = world.rows + 1
+            changed = world.put(one, data=(*machine.data, ("w", row)))
+            yield f"row {row} on {name(one)}", changed._replace(rows=row, kept=world.kept | {row})
+        upstream = upstream_of(world, one)
+        if upstream is not None and world.machines[upstream].data != machine.data:
+            yield f"{name(one)} receives", world.put(one, data=world.machines[upstream].data)
+        if machine.on:
+            down = world.put(one, on=False, runs=False)
+            yield f"power of {name(one)} goes", down
+        else:
+            booted = world.put(one, on=True)
+            yield f"power of {name(one)} comes", booted
+        if machine.on and not machine.runs and not guard_refuses(world, one, False):
+            if not machine.signal and world.kept - rows(machine.data):
+                raise Broken(f"the boot guard starts {name(one)} without {world.kept - rows(machine.data)}")
+            yield f"{name(one)} starts", started(world, one)
+        yield f"link of {name(one)} {'heals' if machine.cut else 'is cut'}", world.put(one, cut=not machine.cut)
+
+
+def healed(world: World) -> World:
+    """Power and links are back, and what may start by itself has started."""
+    for one in range(len(world.machines)):
+        world = world.put(one, on=True, cut=False)
+    for _round in world.machines:
+        for one, machine in enumerate(world.machines):
+            if not machine.runs and not guard_refuses(world, one, False):
+                world = started(world, one)
+    return world
+
+
+def well(world: World) -> bool:
+    """One primary, and every other server follows it."""
+    primaries = [one for one, machine in enumerate(world.machines) if machine.writable]
+    return len(primaries) == 1 and all(
+        one in primaries or upstream_of(world, one) == primaries[0] for one in range(len(world.machines))
+    )
+
+
+@cache
+def documented(world: World) -> World:
+    """What docs/operations.md says to do when all is back: step 3, a switchover that was cut off, failover, rejoin."""
+    order = [one for one in commands(len(world.machines)) if not one.options.get("force")]
+    for step in ("start", "switchover", "failover", "rejoin"):
+        for one in order:
+            if one.name != step or well(world):
+                continue
+            if step != "rejoin" and any(machine.writable for machine in world.machines):
+                continue
+            kept = one.options.get("only")
+            if kept and (world.machines[index(kept)].writable or upstream_of(world, index(kept)) is not None):
+                continue
+            world = carry_out(world, one)[0][-1]
+    return world
