@@ -16,6 +16,13 @@ FOUND = Path(__file__).resolve().parents[1] / "found"
 KEYS = {"seed", "servers", "patroni", "sync", "closing", "violation", "diagnosis", "acts"}
 
 
+class Indented(yaml.SafeDumper):
+    """Lists stand below their key, as yamllint wants them."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
 @dataclass(frozen=True)
 class Case:
     """A named sequence; violation and diagnosis say what was seen when it was found."""
@@ -29,7 +36,7 @@ class Case:
     def text(self) -> str:
         """The file's text."""
         sequence = self.sequence
-        return "---\n" + yaml.safe_dump(
+        return "---\n" + yaml.dump(
             {
                 **({"seed": self.seed} if self.seed is not None else {}),
                 "servers": sequence.servers,
@@ -40,6 +47,7 @@ class Case:
                 "diagnosis": self.diagnosis,
                 "acts": [str(act) for act in sequence.acts],
             },
+            Dumper=Indented,
             sort_keys=False,
             width=120,
             allow_unicode=True,

@@ -180,10 +180,18 @@ class Lane:
         }
         (self.folder / "nodes.yml").write_text("---\n" + yaml.safe_dump(nodes, sort_keys=False), encoding="utf-8")
         demo = str(ROOT / "inventory" / "demo.vagrant_minikube.yml")
-        # Machines that were left switched off.
+        # Machines that were left as a sequence had made them.
         for machine in self.machines:
+            if self.state(machine) == "paused":
+                run(["docker", "unpause", self.container(machine)])
             if self.state(machine) == "exited":
                 run(["docker", "start", self.container(machine)])
+        mark, made = self.folder / "ready", self._made_of()
+        snapshots = run(
+            ["docker", "exec", self.container("pg1"), "ls", "/var/lib/explorer"], check=False
+        ).stdout.split()
+        if mark.exists() and mark.read_text(encoding="ascii") == made and "async.tar" in snapshots:
+            return
         self._must(["-i", demo, "playbooks/machines.yml", "-e", "machines_group="], 900)
         listing = json.loads(run(["ansible-inventory", "-i", demo, "--list"], env=self.environment, cwd=ROOT).stdout)
         self._inventory(listing["_meta"]["hostvars"], groups)
@@ -196,12 +204,6 @@ class Lane:
             )
         with contextlib.suppress(RuntimeError):
             self._heal_links()
-        mark, made = self.folder / "ready", self._made_of()
-        snapshots = run(
-            ["docker", "exec", self.container("pg1"), "ls", "/var/lib/explorer"], check=False
-        ).stdout.split()
-        if mark.exists() and mark.read_text(encoding="ascii") == made and "async.tar" in snapshots:
-            return
         mark.unlink(missing_ok=True)
         if "async.tar" in snapshots:
             self.reset()
@@ -215,8 +217,9 @@ class Lane:
     def _made_of(self) -> str:
         """Changes with the code that sets the servers up, and with what they begin with."""
         total = hashlib.sha256(f"{TABLES}{SNAPSHOT}{self.machines}{self.patroni}".encode())
-        for folder in ("roles", "playbooks", "plugins", "inventory/group_vars"):
-            for path in sorted([ROOT / folder, *(ROOT / folder).rglob("*")]):
+        folders = ("roles/postgres_*", "roles/node_exporter", "playbooks", "plugins/*", "inventory/group_vars")
+        for folder in (found for pattern in folders for found in sorted(ROOT.glob(pattern))):
+            for path in sorted(folder.rglob("*")):
                 if path.is_file() and path.suffix != ".pyc":
                     total.update(path.read_bytes())
         return total.hexdigest()
@@ -248,7 +251,7 @@ class Lane:
             }
             for name in self.machines
         }
-        listed = {
+        listed: dict[str, object] = {
             group: {"hosts": {name: {} for name in self.servers if groups[name] == [group]}}
             for group in ("postgres_primary", "postgres_replica")
         }
