@@ -33,9 +33,14 @@ FAULTS = {
     "free": 1,
     "wait": 0,  # seconds in which nothing happens, given as a number
 }
-# The operator's commands. Some take the name of a server.
+# The operator's commands.
 COMMANDS = ("switchover", "failover", "rejoin", "step3", "status")
-PROMOTING = ("switchover", "failover")
+# Those that take the name of a server, and the variable that it is given by.
+NAMING = {
+    "switchover": "postgres_switchover_to",
+    "failover": "postgres_failover_to",
+    "rejoin": "postgres_rejoin",
+}
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ def parse(line: str) -> Act:
         return Act(kind, seconds=float(words[0]))
     if kind in FAULTS and len(words) != FAULTS[kind]:
         raise ValueError(f"{kind} takes {FAULTS[kind]} machines: {line!r}")
-    if kind in COMMANDS and len(words) > (1 if kind in PROMOTING else 0):
+    if kind in COMMANDS and len(words) > (1 if kind in NAMING else 0):
         raise ValueError(f"too many words: {line!r}")
     return Act(
         kind,

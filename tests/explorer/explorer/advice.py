@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import re
 
+from explorer.acts import NAMING
+
 # Commands as messages write them, and the act that they are here.
 NAMED = (
     (re.compile(r"\b(?:pg_)?(rejoin|failover|switchover)\.yml\b"), None),
@@ -25,19 +27,27 @@ def message(output: str) -> str:
     return " ".join(" ".join(lines[told[0] :]).split()) if told else " ".join(" ".join(lines[-40:]).split())
 
 
-def named(text: str) -> list[str]:
-    """The commands that a message names, in its order."""
+def named(text: str, choice: str) -> list[str]:
+    """The commands that a message names, in its order, as lines of acts.
+
+    choice: the server that is given where a person has to name one.
+    """
     found: list[tuple[int, str]] = []
     for pattern, act in NAMED:
-        found += [(match.start(), act or match[1]) for match in pattern.finditer(text)]
+        for match in pattern.finditer(text):
+            name = act or match[1]
+            # A variable belongs to the command before it, as long as no other command stands between.
+            given = re.compile(rf"[^.;]*?-e {NAMING[name]}=(\w+)").match(text, match.end()) if name in NAMING else None
+            server = "" if given is None else choice if given[1].isupper() else given[1]
+            found.append((match.start(), f"{name} {server}".strip()))
     return list(dict.fromkeys(name for _, name in sorted(found)))
 
 
-def following(command: str, output: str, tried: list[str]) -> str | None:
+def following(command: str, output: str, tried: list[str], choice: str) -> str | None:
     """The command after a refused one, None where the message names no way on.
 
-    A command that was refused for the same reason before is not given again, unless another one was done meanwhile.
+    A refused command is not its own advice. The one before it is given again only where nothing else is named.
     """
-    options = [name for name in named(message(output)) if name != command]
+    options = [name for name in named(message(output), choice) if name != command]
     fresh = [name for name in options if not tried or name != tried[-1]]
     return next(iter(fresh or options), None)

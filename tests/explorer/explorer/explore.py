@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from explorer import advice, oracle
-from explorer.acts import Act
+from explorer.acts import Act, parse
 from explorer.clients import Clients
 from explorer.draw import Sequence
 from explorer.lane import Lane, Result
@@ -116,7 +116,7 @@ class Run:
         if command == "status" and self.well():
             return None
         for _ in range(advice.MOST):
-            result = self.step(Act(command))
+            result = self.step(parse(command))
             assert result is not None
             if broken := self.split():
                 return broken
@@ -125,7 +125,7 @@ class Run:
                     return None
                 following: str | None = "status"
             else:
-                following = advice.following(command, result.output, tried)
+                following = advice.following(command, result.output, tried, self.lane.servers[0])
                 if following is None and command == "status":
                     following = "step3"  # docs/operations.md: when in doubt, run it
                 if following is None:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import yaml
 
-from explorer.acts import CLIENT, Act
+from explorer.acts import CLIENT, NAMING, Act
 from explorer.clients import TABLE
 from explorer.oracle import Seen, numbers
 
@@ -517,7 +517,7 @@ class Lane:
         ]
         words += ["-e", json.dumps({"postgres_common_sync": "on" if self.sync else "off"})]
         if to:
-            words += ["-e", f"postgres_{name}_to={to}"]
+            words += ["-e", f"{NAMING[name]}={to}"]
         return words
 
     def command(self, name: str, to: str = "", killed_at: int = 0, killed_after: float = 0.0) -> Result:

@@ -51,7 +51,7 @@ def test_a_line_is_an_act_and_back(line: str) -> None:
         ("cut pg1", "cut takes 2 machines"),
         ("wait", "number of seconds"),
         ("kill pg1 killed at 3+0", "only a command"),
-        ("rejoin pg1", "too many words"),
+        ("step3 pg1", "too many words"),
         ("failover beside explode", "no such command beside"),
         ("", "no act"),
     ],
@@ -255,18 +255,21 @@ fatal: [pg1]: FAILED! =>
         ("pg2 holds no cluster: run playbooks/postgres.yml.", "step3"),
         ("Start it, then ./run.py --yes --steps 3", "step3"),
         ("Run ./run.py rejoin", "rejoin"),
+        ("Choose: run failover.yml -e postgres_failover_to=NAME, then rejoin.yml for the others.", "failover pg2"),
+        ("To keep what pg2 has, run failover.yml -e postgres_failover_to=pg1.", "failover pg1"),
+        ("More than one accepts writes: rejoin.yml with -e postgres_rejoin=pg1.", "rejoin pg1"),
         ("No standby to switch to: see status.yml and rejoin.yml.", "rejoin"),
         ("Something is wrong.", None),
     ],
 )
 def test_a_refusal_names_the_next_command(message: str, wanted: str | None) -> None:
-    assert advice.following("status", ANSIBLE.format(message=message), []) == wanted
+    assert advice.following("status", ANSIBLE.format(message=message), [], "pg2") == wanted
 
 
 def test_a_refused_command_is_not_its_own_advice() -> None:
     text = ANSIBLE.format(message="run playbooks/rejoin.yml, then playbooks/failover.yml")
-    assert advice.following("rejoin", text, []) == "failover"
-    assert advice.following("status", text, ["rejoin"]) == "failover"
+    assert advice.following("rejoin", text, [], "pg1") == "failover"
+    assert advice.following("status", text, ["rejoin"], "pg1") == "failover"
 
 
 # -- shrinking
