@@ -274,10 +274,16 @@ class Lane:
         run(["ansible-playbook", *words], timeout, cwd=ROOT, env=self.environment)
 
     def _snapshot(self, name: str) -> None:
-        """Both servers are stopped, the primary first, so that the standby has all of it; then started again."""
+        """Servers are stopped, the primary first, so that the standbys have all of it; then started again.
+
+        Under Patroni the primary is the last: it would hand its role over.
+        """
         self._wait_healthy(60)
-        for server in self.servers:
+        primary = next(seen.server for seen in self.look() if seen.writable)
+        for server in sorted(self.servers, key=lambda name: (name == primary) == self.patroni):
             self.exec(server, "systemctl stop 'postgresql@*' patroni 2>/dev/null || true")
+        for machine in self.machines if self.patroni else ():
+            self.exec(machine, "systemctl stop etcd")
         for machine in self.machines:
             self.exec(machine, f"set -- {name}\n{SNAPSHOT}", 120)
         self.reset(name == "sync")

@@ -142,6 +142,8 @@ def excused(history: History) -> set[Row]:
         if new is None or new[0] == old:
             continue
         server, later = new
+        if later != number and step.act == step.act.whole and step.code:
+            continue  # it was refused; whoever became primary later did so by another act
         held = rows_before(history.steps, number, server)
         moment = history.steps[later].ended
         rows |= {

@@ -197,6 +197,17 @@ def test_a_failover_that_was_refused_excuses_nothing() -> None:
     assert [row.number for row in oracle.lost(seen)] == [2]
 
 
+def test_nor_does_it_where_another_act_changes_the_primary_later() -> None:
+    silent, moved = look("", {"pg1": {1}, "pg2": {1}}), look("pg2", {"pg1": {1}, "pg2": {1}})
+    seen = history(HEALTHY, ("failover", silent), ("step3", moved), rows={1: 1, 2: 5})
+    assert [row.number for row in oracle.lost(seen)] == []
+    seen.steps[1] = replace(seen.steps[1], code=2)
+    assert [row.number for row in oracle.lost(seen)] == [2]
+    # One that was killed may have promoted it all the same.
+    seen.steps[1] = replace(seen.steps[1], act=parse("failover killed at 9+0"), code=-9)
+    assert [row.number for row in oracle.lost(seen)] == []
+
+
 def test_patroni_may_promote_by_itself_but_a_switchover_loses_nothing() -> None:
     moved = look("pg2", {"pg1": {1}, "pg2": {1}})
     rows = {1: 1.0, 2: 12.0}
