@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 from support.deployment import Cluster, Deployment, eventually
+from support.promql import metrics
 
 SCRAPE = 15  # seconds between two readings
 
@@ -65,11 +66,25 @@ def test_cadvisor_runs_on_every_node(cluster: Cluster) -> None:
 
 @pytest.mark.nginx
 def test_every_target_is_up(prometheus: Prometheus, deployment: Deployment) -> None:
-    """Every target of Prometheus is up, the four machines and the proxies' figures among them"""
-    eventually(lambda: prometheus.assert_up("prometheus", "cadvisor", "node", "nginx"), seconds=4 * SCRAPE)
-    for job, group in (("node", "machines"), ("nginx", "nginx")):
+    """Every target of Prometheus is up: the machines, the PostgreSQL servers and the proxies' figures among them"""
+    eventually(lambda: prometheus.assert_up("prometheus", "cadvisor", "node", "postgres", "nginx"), seconds=4 * SCRAPE)
+    for job, group in (("node", "machines"), ("postgres", "postgres"), ("nginx", "nginx")):
         instances = {instance for name, instance in prometheus.targets() if name == job}
         assert instances == set(deployment.names(group)), job
+
+
+@pytest.mark.nginx
+def test_every_rule_reads_what_there_is(prometheus: Prometheus) -> None:
+    """Prometheus holds every metric that an alert rule reads"""
+    rules = [rule for group in prometheus.api("rules")["groups"] for rule in group["rules"]]
+    named = set().union(*(metrics(rule["query"]) for rule in rules))
+
+    def check() -> None:
+        missing = {name for name in named if not prometheus.api("query", query=f"count({name})")["result"]}
+        assert not missing, f"no series of {missing}"
+
+    # The backups' check writes its first figures a minute after its start, and then every five.
+    eventually(check, seconds=420, every=5)
 
 
 @pytest.mark.odoo

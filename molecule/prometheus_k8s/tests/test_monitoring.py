@@ -68,8 +68,21 @@ def test_pods_are_read_by_name(ask: Callable[..., Any], pods: dict[str, Any]) ->
 def test_the_alert_rules_are_in_force(ask: Callable[..., Any]) -> None:
     groups = ask("rules", lambda data: data["groups"])
     alerts = [rule for group in groups for rule in group["rules"] if rule["type"] == "alerting"]
-    assert len(alerts) >= 20
+    assert len(alerts) >= 40
     assert {rule["health"] for rule in alerts} <= {"ok", "unknown"}
+    assert all(rule["annotations"]["runbook"].endswith(f"#{rule['name'].lower()}") for rule in alerts)
+
+
+def test_what_is_wanted_is_what_there_is(ask: Callable[..., Any]) -> None:
+    """The counts that alerts compare with, by job."""
+
+    def counts(expression: str) -> dict[str, str]:
+        found = ask("query", lambda data: data["result"], query=expression)
+        return {series["metric"]["job"]: series["value"][1] for series in found}
+
+    wanted = counts("targets_wanted")
+    assert wanted == {"prometheus": "1", "cadvisor": "1", "node": "1"}
+    assert counts("count by (job) (up)") == wanted
 
 
 def test_what_is_kept_is_bounded(ask: Callable[..., Any]) -> None:
