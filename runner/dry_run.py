@@ -13,7 +13,6 @@ from runner.events import Output
 from runner.exits import Exit, Failure
 from runner.steps import STEPS, Step
 
-
 # A task of role k8s_cluster, which changes where the cluster does not run: no later step can read it.
 NO_CLUSTER = "Say that everything would be new"
 
