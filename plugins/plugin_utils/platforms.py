@@ -26,6 +26,9 @@ NETWORKS_CONF = "/etc/vbox/networks.conf"
 _HOST_ONLY = "192.168.56.0/21"
 _HOST_ONLY_SINCE = (6, 1, 28)
 
+# Debian's own boxes end here; later releases have none.
+_BOXES = ("bullseye", "bookworm")
+
 _BY_CONTEXT = "-e k8s_cluster_kind=context -e k8s_cluster_context=NAME"
 
 
@@ -235,6 +238,16 @@ def host_only_problem(version: str, networks_conf: str | None, network: str) -> 
 def _listed(networks_conf: str) -> Sequence[str]:
     lines = (line.strip() for line in networks_conf.splitlines())
     return [text for line in lines if line.startswith("*") for text in line[1:].split()]
+
+
+def box_problem(suite: str, named: str, there: bool) -> str:
+    """Why Vagrant has no box of a release; ``named`` is another box, ``there``: Debian's was added."""
+    if named or there or suite in _BOXES:
+        return ""
+    return (
+        f"Debian publishes no Vagrant box of {suite}. "
+        "Type: ODOO_DEPLOY_BOX=NAME ./run.py with a box of that release, or set suite: bookworm in nodes.yml"
+    )
 
 
 def libvirt_problem(connects: bool, plugins: str) -> str:

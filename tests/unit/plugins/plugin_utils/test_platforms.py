@@ -19,6 +19,7 @@ from ansible_collections.odoo_deploy.stack.plugins.plugin_utils.platforms import
     DRIVERS,
     PROVIDERS,
     Wish,
+    box_problem,
     choose,
     cluster_name,
     host_only_problem,
@@ -144,6 +145,19 @@ def test_host_only_networks(version: str, conf: str | None, network: str, fine: 
     assert (problem == "") == fine
     if not fine:
         assert problem.endswith(f"echo '* {network}' | sudo tee -a /etc/vbox/networks.conf")
+
+
+@pytest.mark.parametrize(
+    ("suite", "named", "there", "fine"),
+    [
+        ("bookworm", "", False, True),
+        ("trixie", "", False, False),
+        ("trixie", "generic/debian13", False, True),
+        ("trixie", "", True, True),
+    ],
+)
+def test_boxes(suite: str, named: str, there: bool, fine: bool) -> None:
+    assert (box_problem(suite, named, there) == "") == fine
 
 
 def test_libvirt() -> None:
