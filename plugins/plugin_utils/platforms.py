@@ -12,7 +12,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 PROVIDERS = ("docker", "libvirt", "virtualbox", "given")
 DRIVERS = ("docker", "kvm2", "virtualbox", "none", "ssh")
@@ -102,17 +103,21 @@ class Wish:
     force: bool = False
     root: bool = False
     minikube_installed: bool = False
-    earlier: Mapping[str, str] | None = None
+    earlier: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What the deployment runs on, and why; ``refusal`` says in one sentence why it cannot, with the line to type."""
+    """What the deployment runs on, and why; ``refusal`` says in one sentence why it cannot, with the line to type.
+
+    ``force``: root has agreed to minikube's docker driver, in this run or in an earlier one.
+    """
 
     provider: str
     kind: str
     driver: str = ""
     context: str = ""
+    force: bool = False
     reason: str = ""
     refusal: str = ""
 
@@ -125,12 +130,12 @@ def choose(wish: Wish) -> Choice:
     if kind == "minikube":
         driver = wish.driver or earlier.get("driver", "") or DRIVER_OF.get(wish.provider, "docker")
     context = (earlier.get("context", "") or wish.context) if kind == "context" else ""
-    choice = Choice(wish.provider, kind, driver, context, reason)
-    refusal = _refusal(wish, choice, earlier)
-    return Choice(choice.provider, kind, driver, context, reason, refusal)
+    force = kind == "minikube" and bool(wish.force or earlier.get("force"))
+    choice = Choice(wish.provider, kind, driver, context, force, reason)
+    return replace(choice, refusal=_refusal(wish, choice, earlier))
 
 
-def _kind(wish: Wish, earlier: Mapping[str, str]) -> tuple[str, str]:
+def _kind(wish: Wish, earlier: Mapping[str, Any]) -> tuple[str, str]:
     if earlier.get("kind"):
         return earlier["kind"], earlier.get("reason", "")
     if wish.kind != "auto":
@@ -150,7 +155,7 @@ def _kind(wish: Wish, earlier: Mapping[str, str]) -> tuple[str, str]:
     return "minikube", "no context is named and minikube is installed"
 
 
-def _refusal(wish: Wish, choice: Choice, earlier: Mapping[str, str]) -> str:
+def _refusal(wish: Wish, choice: Choice, earlier: Mapping[str, Any]) -> str:
     if wish.provider not in PROVIDERS:
         return (
             f"{wish.provider} makes no machines here; there are {', '.join(PROVIDERS[:-1])}. "
@@ -182,7 +187,7 @@ def _refusal(wish: Wish, choice: Choice, earlier: Mapping[str, str]) -> str:
         return f"{machines} do not go with cluster {cluster_name(choice)}: {cell.why}. Type: {cell.type_instead}"
     if choice.kind == "minikube" and not wish.minikube_installed:
         return "minikube is not installed. Type: ./install_dep.sh --minikube, or -e k8s_cluster_kind=embedded"
-    if choice.kind == "minikube" and choice.driver == "docker" and wish.root and not wish.force:
+    if choice.kind == "minikube" and choice.driver == "docker" and wish.root and not choice.force:
         return (
             "minikube refuses its docker driver to root. Type: -e k8s_cluster_minikube_force=true, "
             "or run ./run.py as a user"
@@ -190,7 +195,7 @@ def _refusal(wish: Wish, choice: Choice, earlier: Mapping[str, str]) -> str:
     return ""
 
 
-def _changed(wish: Wish, earlier: Mapping[str, str]) -> str:
+def _changed(wish: Wish, earlier: Mapping[str, Any]) -> str:
     """What is asked for differs from what the deployment runs on."""
     if not earlier.get("kind"):
         return ""

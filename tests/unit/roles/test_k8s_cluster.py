@@ -20,7 +20,6 @@ VARIABLES: dict[str, Any] = {
     "k8s_cluster_deployment": "shop",
     "k8s_cluster_kind": "minikube",
     "__k8s_cluster_minikube_found": True,
-    "__k8s_cluster_root": False,
 }
 
 

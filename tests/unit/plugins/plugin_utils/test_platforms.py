@@ -79,6 +79,10 @@ def test_the_document_has_the_same_table() -> None:
         (replace(INSTALLED, provider="libvirt"), "libvirt minikube docker"),
         (replace(INSTALLED, provider="virtualbox"), "virtualbox minikube virtualbox"),
         (Wish(provider="given", context="theirs"), "given context"),
+        (
+            replace(INSTALLED, root=True, earlier={"kind": "minikube", "driver": "docker", "force": True}),
+            "docker minikube docker",
+        ),
         (replace(INSTALLED, earlier={"kind": "embedded", "reason": "then"}), "docker embedded"),
         (Wish(earlier={"kind": "context", "context": "theirs"}), "docker context"),
     ],
