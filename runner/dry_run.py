@@ -13,6 +13,9 @@ from runner.events import Output
 from runner.exits import Exit, Failure
 from runner.steps import STEPS, Step
 
+# A task of role k8s_cluster, which changes where the cluster does not run: no later step can read it.
+NO_CLUSTER = "Say that everything would be new"
+
 
 def dry_run(args: argparse.Namespace, output: Output) -> None:
     """Says per step what it would do: Ansible's check mode as far as the system exists, the plays from there on."""
@@ -41,6 +44,7 @@ def dry_run(args: argparse.Namespace, output: Output) -> None:
                     log=paths.shown(paths.LOG / f"dry-run-{step.number}.log"),
                 )
             would = played.would_change
+            exists = not any(task.endswith(NO_CLUSTER) for task in would)
         else:
             would = _plays(step)
         output.emit("step.planned", step=step.number, exists=exists, would=would)

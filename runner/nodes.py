@@ -29,6 +29,7 @@ class Nodes(Protocol):
 
     name: str
     network: str
+    suite: str
     machines: tuple[Machine, ...]
 
 

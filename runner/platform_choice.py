@@ -60,9 +60,15 @@ def provider_before(earlier: Mapping[str, str]) -> str:
     return earlier.get("provider") or (made[0] if made else "")
 
 
-def host_problem(choice: Any, network: str) -> str:
+def host_problem(choice: Any, network: str, suite: str) -> str:
     """Why this host cannot make the provider's machines; empty where nothing is in the way."""
-    problem = ""
+    if choice.provider not in ("virtualbox", "libvirt"):
+        return ""
+    home = Path(os.environ.get("VAGRANT_HOME") or Path.home() / ".vagrant.d")
+    added = (home / "boxes" / f"debian-VAGRANTSLASH-{suite}64").is_dir()
+    problem = PLATFORMS.box_problem(suite, os.environ.get("ODOO_DEPLOY_BOX", ""), added)
+    if problem:
+        return str(problem)
     if choice.provider == "virtualbox":
         version = _said("VBoxManage", "--version")
         if version is None:

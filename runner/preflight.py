@@ -234,7 +234,7 @@ def run(nodes: Nodes, journal: Journal, extra_vars: Sequence[str]) -> tuple[int,
     Raises Failure (exit 4) at the first finding.
     """
     choice = platform_choice.look(extra_vars)
-    unsupported = platform(choice.refusal or platform_choice.host_problem(choice, nodes.network))
+    unsupported = platform(choice.refusal or platform_choice.host_problem(choice, nodes.network, nodes.suite))
     if unsupported:
         raise _failure(unsupported)
     try:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass, field
@@ -161,11 +162,17 @@ class _Removed:
         self.output.emit("removed", kind=kind, name=name)
 
 
-def _call(argv: list[str]) -> str:
+def _call(argv: list[str], **env: str) -> str:
     """Runs a program in the checkout; returns what it complained of, empty where it went well."""
     try:
         done = subprocess.run(
-            argv, check=False, cwd=paths.ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True
+            argv,
+            check=False,
+            cwd=paths.ROOT,
+            env={**os.environ, **env},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
         )
     except FileNotFoundError:
         return f"the program {argv[0]} is not installed"
@@ -178,7 +185,8 @@ def _cluster(ours: Ours, args: argparse.Namespace, removed: _Removed) -> str | N
     """minikube's profile whole; in someone's own cluster only what the roles made, told by the deployment's label."""
     if ours.cluster.get("kind") == "minikube":
         profile = str(ours.cluster["profile"])
-        problem = _call(["minikube", "delete", "--profile", profile])
+        # minikube takes its context out of a kubeconfig: of ours, for the user's own one never had it.
+        problem = _call(["minikube", "delete", "--profile", profile], KUBECONFIG=str(paths.DEPLOY / "kubeconfig"))
         if problem:
             return f"minikube profile {profile} stays: {problem}"
         removed("minikube profile", profile)

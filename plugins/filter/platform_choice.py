@@ -42,9 +42,8 @@ options:
     type: bool
     default: false
   root:
-    description: Whether root runs this.
+    description: Whether root runs this; without it, whoever runs Ansible.
     type: bool
-    default: false
   minikube_installed:
     description: Whether minikube is installed.
     type: bool
@@ -67,11 +66,12 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - Keys C(provider), C(kind), C(driver), C(context), C(reason) and C(refusal).
+    - Keys C(provider), C(kind), C(driver), C(context), C(force), C(reason) and C(refusal).
     - C(refusal) is empty where nothing is in the way.
   type: dict
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -83,9 +83,10 @@ from ansible_collections.odoo_deploy.stack.plugins.plugin_utils import platforms
 _FLAGS = ("force", "root", "minikube_installed")
 
 
-def platform_choice(provider: str, **options: Any) -> dict[str, str]:
+def platform_choice(provider: str, **options: Any) -> dict[str, Any]:
     """The choice as a dict."""
-    flags = {name: boolean(options.pop(name), strict=True) for name in _FLAGS if name in options}
+    flags = {"root": os.geteuid() == 0}
+    flags |= {name: boolean(options.pop(name), strict=True) for name in _FLAGS if name in options}
     try:
         wish = platforms.Wish(provider=provider, **options, **flags)
     except TypeError as error:
@@ -96,6 +97,6 @@ def platform_choice(provider: str, **options: Any) -> dict[str, str]:
 class FilterModule:
     """Filters of this file."""
 
-    def filters(self) -> dict[str, Callable[..., dict[str, str]]]:
+    def filters(self) -> dict[str, Callable[..., dict[str, Any]]]:
         """Name to function."""
         return {"platform_choice": platform_choice}

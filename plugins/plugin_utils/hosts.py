@@ -377,13 +377,15 @@ class _Collector:
     def profile_nodes(self) -> tuple[minikube.Node, ...]:
         """Nodes of the profiles asked for; if none are, of the deployment's own cluster's, or of all profiles."""
         settings = self.settings
-        cluster = settings.deployment.cluster if settings.deployment else None
+        deployment = settings.deployment
+        cluster = deployment.cluster if deployment else None
         asked = settings.minikube_profiles
         found: list[minikube.Node] = []
         try:
             if asked is None:
-                names: Sequence[str] = minikube.profiles(settings.minikube_home) if settings.deployment is None else ()
-                names = (cluster.name,) if cluster else names
+                names: Sequence[str] = minikube.profiles(settings.minikube_home) if deployment is None else ()
+                # The deployment's own profile has its name, unless another was chosen.
+                names = (deployment.name, cluster.name) if deployment and cluster else names
             else:
                 names = minikube.profiles(settings.minikube_home) if "*" in asked else asked
         except StateError as error:
@@ -405,6 +407,8 @@ class _Collector:
             if asked is None and cluster and cluster.address not in {node.address for node in nodes}:
                 continue
             found += nodes
+            if asked is None and cluster:
+                break
         return tuple(found)
 
     def node_problem(self, node: minikube.Node) -> str:

@@ -22,6 +22,8 @@ from .engine import Endpoint
 from .files import StateError, mapping, printable, read_json, subfolders, usable_name
 
 _MAX_JSON = 4 * 1024 * 1024
+# Drivers whose machines have this user without naming it in their file.
+_SSH_USERS = {"docker": "docker", "podman": "docker"}
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def nodes(home: Path, profile: str) -> tuple[Node, ...]:
                 source=source,
                 driver=driver,
                 ssh=_ssh(machine),
-                ssh_user=_text(machine.get("SSHUser")),
+                ssh_user=_text(machine.get("SSHUser")) or _SSH_USERS.get(driver, ""),
                 ssh_private_key=_text(machine.get("SSHKeyPath")),
             )
         )

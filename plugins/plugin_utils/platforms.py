@@ -12,7 +12,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 PROVIDERS = ("docker", "libvirt", "virtualbox", "given")
 DRIVERS = ("docker", "kvm2", "virtualbox", "none", "ssh")
@@ -25,6 +26,9 @@ DRIVER_OF = {"docker": "docker", "libvirt": "docker", "virtualbox": "virtualbox"
 NETWORKS_CONF = "/etc/vbox/networks.conf"
 _HOST_ONLY = "192.168.56.0/21"
 _HOST_ONLY_SINCE = (6, 1, 28)
+
+# Debian's own boxes end here; later releases have none.
+_BOXES = ("bullseye", "bookworm")
 
 _BY_CONTEXT = "-e k8s_cluster_kind=context -e k8s_cluster_context=NAME"
 
@@ -99,17 +103,21 @@ class Wish:
     force: bool = False
     root: bool = False
     minikube_installed: bool = False
-    earlier: Mapping[str, str] | None = None
+    earlier: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What the deployment runs on, and why; ``refusal`` says in one sentence why it cannot, with the line to type."""
+    """What the deployment runs on, and why; ``refusal`` says in one sentence why it cannot, with the line to type.
+
+    ``force``: root has agreed to minikube's docker driver, in this run or in an earlier one.
+    """
 
     provider: str
     kind: str
     driver: str = ""
     context: str = ""
+    force: bool = False
     reason: str = ""
     refusal: str = ""
 
@@ -122,12 +130,12 @@ def choose(wish: Wish) -> Choice:
     if kind == "minikube":
         driver = wish.driver or earlier.get("driver", "") or DRIVER_OF.get(wish.provider, "docker")
     context = (earlier.get("context", "") or wish.context) if kind == "context" else ""
-    choice = Choice(wish.provider, kind, driver, context, reason)
-    refusal = _refusal(wish, choice, earlier)
-    return Choice(choice.provider, kind, driver, context, reason, refusal)
+    force = kind == "minikube" and bool(wish.force or earlier.get("force"))
+    choice = Choice(wish.provider, kind, driver, context, force, reason)
+    return replace(choice, refusal=_refusal(wish, choice, earlier))
 
 
-def _kind(wish: Wish, earlier: Mapping[str, str]) -> tuple[str, str]:
+def _kind(wish: Wish, earlier: Mapping[str, Any]) -> tuple[str, str]:
     if earlier.get("kind"):
         return earlier["kind"], earlier.get("reason", "")
     if wish.kind != "auto":
@@ -147,7 +155,7 @@ def _kind(wish: Wish, earlier: Mapping[str, str]) -> tuple[str, str]:
     return "minikube", "no context is named and minikube is installed"
 
 
-def _refusal(wish: Wish, choice: Choice, earlier: Mapping[str, str]) -> str:
+def _refusal(wish: Wish, choice: Choice, earlier: Mapping[str, Any]) -> str:
     if wish.provider not in PROVIDERS:
         return (
             f"{wish.provider} makes no machines here; there are {', '.join(PROVIDERS[:-1])}. "
@@ -179,7 +187,7 @@ def _refusal(wish: Wish, choice: Choice, earlier: Mapping[str, str]) -> str:
         return f"{machines} do not go with cluster {cluster_name(choice)}: {cell.why}. Type: {cell.type_instead}"
     if choice.kind == "minikube" and not wish.minikube_installed:
         return "minikube is not installed. Type: ./install_dep.sh --minikube, or -e k8s_cluster_kind=embedded"
-    if choice.kind == "minikube" and choice.driver == "docker" and wish.root and not wish.force:
+    if choice.kind == "minikube" and choice.driver == "docker" and wish.root and not choice.force:
         return (
             "minikube refuses its docker driver to root. Type: -e k8s_cluster_minikube_force=true, "
             "or run ./run.py as a user"
@@ -187,7 +195,7 @@ def _refusal(wish: Wish, choice: Choice, earlier: Mapping[str, str]) -> str:
     return ""
 
 
-def _changed(wish: Wish, earlier: Mapping[str, str]) -> str:
+def _changed(wish: Wish, earlier: Mapping[str, Any]) -> str:
     """What is asked for differs from what the deployment runs on."""
     if not earlier.get("kind"):
         return ""
@@ -235,6 +243,16 @@ def host_only_problem(version: str, networks_conf: str | None, network: str) -> 
 def _listed(networks_conf: str) -> Sequence[str]:
     lines = (line.strip() for line in networks_conf.splitlines())
     return [text for line in lines if line.startswith("*") for text in line[1:].split()]
+
+
+def box_problem(suite: str, named: str, there: bool) -> str:
+    """Why Vagrant has no box of a release; ``named`` is another box, ``there``: Debian's was added."""
+    if named or there or suite in _BOXES:
+        return ""
+    return (
+        f"Debian publishes no Vagrant box of {suite}. "
+        "Type: ODOO_DEPLOY_BOX=NAME ./run.py with a box of that release, or set suite: bookworm in nodes.yml"
+    )
 
 
 def libvirt_problem(connects: bool, plugins: str) -> str:

@@ -118,7 +118,6 @@ def ansible(folder: Path, program: str, *arguments: str) -> subprocess.Completed
         "PATH": f"{folder / 'bin'}:{BIN}:{os.environ['PATH']}",
         "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
         "ANSIBLE_HOME": str(folder / "home"),
-        "ANSIBLE_PIPELINING": "true",
         "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
     }
     return subprocess.run(

@@ -79,8 +79,11 @@ def test_what_this_host_can_make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     conf = tmp_path / "networks.conf"
     monkeypatch.setattr(platform_choice.PLATFORMS, "NETWORKS_CONF", str(conf))
 
-    def problem(provider: str) -> str:
-        return platform_choice.host_problem(platform_choice.PLATFORMS.Choice(provider, "embedded"), "192.168.99.0/24")
+    monkeypatch.setenv("VAGRANT_HOME", str(tmp_path))
+
+    def problem(provider: str, suite: str = "bookworm") -> str:
+        choice = platform_choice.PLATFORMS.Choice(provider, "embedded")
+        return platform_choice.host_problem(choice, "192.168.99.0/24", suite)
 
     assert problem("docker") == ""
     program(tmp_path, "VBoxManage", "exit 1")
@@ -94,6 +97,9 @@ def test_what_this_host_can_make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "does not answer" in problem("libvirt")
     program(tmp_path, "virsh", "echo qemu:///system")
     assert problem("libvirt") == ""
+    assert "no Vagrant box of trixie" in problem("libvirt", "trixie")
+    (tmp_path / "boxes" / "debian-VAGRANTSLASH-trixie64").mkdir(parents=True)
+    assert problem("libvirt", "trixie") == ""
     program(tmp_path, "vagrant", "echo 'No plugins installed.'")
     assert "no plugin for libvirt" in problem("libvirt")
 

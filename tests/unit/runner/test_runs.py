@@ -20,6 +20,8 @@ from typing import Any
 import pytest
 from conftest import NODES, PROJECT, STEPS, Checkout, wait_for
 
+from runner import dry_run
+
 
 def gone(pid: int) -> bool:
     try:
@@ -353,6 +355,21 @@ def test_before_the_set_up(checkout: Checkout) -> None:
     assert done.returncode == 0
     assert "First install_dep.sh would set up this machine (a docker engine is missing)." in done.stdout
     assert not (checkout.root / ".deploy/venv").exists()
+
+
+def test_dry_run_on_a_cluster_that_does_not_run(checkout: Checkout) -> None:
+    """Step 1 says so by a task of its role; the steps after it cannot read a cluster, so their plays are listed."""
+    assert checkout.run("--yes", "--steps", "1-2").returncode == 0
+    name = dry_run.NO_CLUSTER
+    assert f"- name: {name}\n" in (PROJECT / "roles/k8s_cluster/tasks/main.yml").read_text()
+    task = f"- hosts: pg1\n  gather_facts: false\n  tasks:\n    - name: {name}\n      ansible.builtin.debug:\n"
+    (checkout.root / "playbooks/cluster.yml").write_text(task + "      changed_when: true\n")
+    (checkout.root / "playbooks/monitoring.yml").write_text(
+        "- name: Needs a cluster\n  hosts: pg1\n  tasks: [{fail: }]\n"
+    )
+    done = checkout.run("--dry-run", "--steps", "1-2")
+    assert done.returncode == 0, done.stderr
+    assert "is not there yet; it would run:\n    Needs a cluster" in done.stdout
 
 
 def test_dry_run_changes_nothing(checkout: Checkout) -> None:

@@ -549,6 +549,14 @@ def test_a_profile_of_the_same_name_at_another_address_is_not_ours(deployment: D
     assert deployment.warnings == []
 
 
+def test_a_profile_with_the_deployments_name_is_its_own(deployment: Deployment, tmp_path: Path) -> None:
+    """A stopped one is named as itself, not as the list's cluster."""
+    home = tmp_path / "mini" / ".minikube"
+    for folder in ("profiles", "machines"):
+        shutil.copytree(PROFILES / "virtualbox" / ".minikube" / folder / "minikube", home / folder / "odoo")
+    assert members(deployment.parse(f"minikube_home: {tmp_path / 'mini'}"), "kubernetes") == {"odoo"}
+
+
 def test_a_stopped_container_of_minikube_is_left_out(deployment: Deployment) -> None:
     options = f"minikube_home: {PROFILES / 'docker'}\nminikube_profiles: [minikube]"
     deployment.engine.run("minikube", "e" * 64, "192.168.49.2", 32772)

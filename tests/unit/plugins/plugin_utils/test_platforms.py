@@ -19,6 +19,7 @@ from ansible_collections.odoo_deploy.stack.plugins.plugin_utils.platforms import
     DRIVERS,
     PROVIDERS,
     Wish,
+    box_problem,
     choose,
     cluster_name,
     host_only_problem,
@@ -78,6 +79,10 @@ def test_the_document_has_the_same_table() -> None:
         (replace(INSTALLED, provider="libvirt"), "libvirt minikube docker"),
         (replace(INSTALLED, provider="virtualbox"), "virtualbox minikube virtualbox"),
         (Wish(provider="given", context="theirs"), "given context"),
+        (
+            replace(INSTALLED, root=True, earlier={"kind": "minikube", "driver": "docker", "force": True}),
+            "docker minikube docker",
+        ),
         (replace(INSTALLED, earlier={"kind": "embedded", "reason": "then"}), "docker embedded"),
         (Wish(earlier={"kind": "context", "context": "theirs"}), "docker context"),
     ],
@@ -144,6 +149,19 @@ def test_host_only_networks(version: str, conf: str | None, network: str, fine: 
     assert (problem == "") == fine
     if not fine:
         assert problem.endswith(f"echo '* {network}' | sudo tee -a /etc/vbox/networks.conf")
+
+
+@pytest.mark.parametrize(
+    ("suite", "named", "there", "fine"),
+    [
+        ("bookworm", "", False, True),
+        ("trixie", "", False, False),
+        ("trixie", "generic/debian13", False, True),
+        ("trixie", "", True, True),
+    ],
+)
+def test_boxes(suite: str, named: str, there: bool, fine: bool) -> None:
+    assert (box_problem(suite, named, there) == "") == fine
 
 
 def test_libvirt() -> None:

@@ -1,0 +1,55 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What servers and clusters that people bring need: other releases of a package, pods with addresses of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Evaluate = Callable[..., dict[str, Any]]
+ROOT = Path(__file__).resolve().parents[3]
+
+# The beginnings of lines of `prometheus-node-exporter --help`: 1.3.1 of Ubuntu 22.04, 1.5.0 of Debian 12.
+JAMMY = """
+      --collector.arp            Enable the arp collector (default: enabled).
+      --collector.xfs            Enable the xfs collector (default: enabled).
+      --collector.zfs            Enable the zfs collector (default: enabled).
+      --collector.disable-defaults
+"""
+BOOKWORM = """
+      --[no-]collector.arp       Enable the arp collector (default: enabled).
+      --[no-]collector.selinux   Enable the selinux collector (default: enabled).
+      --[no-]collector.xfs       Enable the xfs collector (default: enabled).
+"""
+
+
+def test_collectors_that_a_release_lacks_are_not_named(evaluate: Evaluate) -> None:
+    """It would not start: `unknown long flag '--no-collector.selinux'`."""
+    role = ROOT / "roles" / "node_exporter"
+    variables = yaml.safe_load((role / "vars" / "main.yml").read_text(encoding="utf-8"))
+    variables |= {"node_exporter_binary_url": "", "node_exporter_disabled_collectors": ["arp", "selinux", "xfs"]}
+    cases = {
+        "jammy": {"__node_exporter_help": {"stdout": "", "stderr": JAMMY}},
+        "bookworm": {"__node_exporter_help": {"stdout": BOOKWORM, "stderr": ""}},
+        "trial_run": {"__node_exporter_help": {"skipped": True}},
+    }
+    told = evaluate(variables, cases, [{"ansible.builtin.debug": {"msg": "{{ __node_exporter_switched_off }}"}}])
+    assert told == {
+        "jammy": ["arp", "xfs"],
+        "bookworm": ["arp", "selinux", "xfs"],
+        "trial_run": ["arp", "selinux", "xfs"],
+    }
+
+
+def test_clients_of_postgresql(evaluate: Evaluate) -> None:
+    """The nodes that the inventory or the list names, and the networks that somebody adds."""
+    wiring = yaml.safe_load((ROOT / "inventory/group_vars/all/postgres.yml").read_text(encoding="utf-8"))
+    variables = {name: value for name, value in wiring.items() if name.startswith("postgres_client_")}
+    variables |= {"deployment_nodes": {"cluster": {"address": "192.168.99.100"}}}
+    cases: dict[str, Any] = {"listed": {}, "with_pods": {"postgres_client_networks": ["10.20.0.0/16"]}}
+    told = evaluate(variables, cases, [{"ansible.builtin.debug": {"msg": "{{ postgres_client_addresses }}"}}])
+    assert told == {"listed": ["192.168.99.100/32"], "with_pods": ["192.168.99.100/32", "10.20.0.0/16"]}
