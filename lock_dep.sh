@@ -9,7 +9,7 @@ usage() {
   cat <<'TEXT'
 Usage: ./lock_dep.sh [--check | --upgrade | PACKAGE...]
 
-Makes requirements*.txt and tests/cores/*.txt from the .in file of the same name. A .in file names the packages that the project uses
+Makes requirements*.txt, tests/cores/*.txt and roles/odoo_k8s/files/wheels/*.txt from the .in file of the same name. A .in file names the packages that the project uses
 and the versions that are allowed; the lock beside it names everything that they bring in, for each supported Python.
 
 Without arguments: locked versions stay as long as the .in files allow them.
@@ -52,19 +52,24 @@ installable() { # NAME PYTHON
 
 before=$(mktemp -d)
 trap 'rm -rf "$before"' EXIT
-cp --parents requirements*.txt tests/cores/*.txt "$before" 2> /dev/null || true
+locks() { ls requirements*.txt tests/cores/*.txt roles/odoo_k8s/files/wheels/*.txt 2> /dev/null; }
+for lock in $(locks); do cp --parents "$lock" "$before"; done
 
 for name in requirements requirements-test requirements-go; do compile "$name" --universal --python-version "${pythons[0]}"; done
 for lock in tests/cores/*-python*.in; do
   name=${lock%.in}
   compile "$name" --python-version "${name##*-python}"
 done
+for lock in roles/odoo_k8s/files/wheels/*.in; do
+  # Only the addon: Odoo itself is in the image.
+  compile "${lock%.in}" --python-version "${pythons[0]}" --no-deps
+done
 for python in "${pythons[@]}"; do
   for name in requirements requirements-test requirements-go; do installable "$name" "$python"; done
 done
 
 changed=()
-for lock in requirements*.txt tests/cores/*.txt; do cmp -s "$lock" "$before/$lock" || changed+=("$lock"); done
+for lock in $(locks); do cmp -s "$lock" "$before/$lock" || changed+=("$lock"); done
 if $check; then
   cp -r "$before/." .
   [ ${#changed[@]} -eq 0 ] || { echo "lock_dep: not what the .in files ask for: ${changed[*]}. Run ./lock_dep.sh." >&2; exit 1; }

@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
 usage() {
   cat <<'TEXT'
-Usage: ./test.sh [--lanes N] [--fresh] [lint] [unit] [molecule[:SCENARIO]] [cores] [install] [e2e]
+Usage: ./test.sh [--lanes N] [--fresh] [--list] [--without PART]... [lint] [unit] [molecule[:SCENARIO]] [cores] [install] [e2e] [newest]
 
   lint      ruff, mypy, shellcheck, yamllint, ansible-lint, the collection's build   (a minute)
   unit      plugins and runner, no machine needed                                    (seconds)
@@ -13,31 +13,41 @@ Usage: ./test.sh [--lanes N] [--fresh] [lint] [unit] [molecule[:SCENARIO]] [core
   cores     the plugins under ansible-test, and on each ansible-core from 2.17 on     (minutes)
   install   ./install_dep.sh on a Debian 12 and a Debian 13 with nothing installed   (minutes)
   e2e       ./run.py from nothing, a second run, faults, ./teardown.sh               (minutes)
+  newest    the unit tests with the newest packages that requirements*.in allow      (minutes; only when named)
 
-  --lanes N  how many of them, and of the scenarios, run at a time; without it one for each core, at most four
-  --fresh    run again what passed before
+  --lanes N       how many parts and scenarios run at a time; without it one for each core, at most four
+  --fresh         run again what passed before
+  --list          name the parts, one a line, and run none
+  --without PART  leave out a part, or a scenario as molecule:SCENARIO
 
-What passed on this machine within a day, and of which nothing has changed since, is counted and not run again; lint and unit always
-run. So a run that was interrupted goes on, and after a failure the rest is run.
+A part that passed on this machine within a day is counted and not run again, if no file has changed since (except docs/, changelogs/
+and *.md). lint, unit and newest always run. So a run that was interrupted goes on, and after a failure the rest is run.
 
-Without arguments: all of them. Logs and JUnit results lie in .deploy/test/.
+Without arguments: all but newest. Logs and JUnit results lie in .deploy/test/.
 Exit codes: 0 all passed, 1 something failed, 2 wrong usage.
 TEXT
 }
 
 refuse() { echo "test.sh: $*; --help lists what there is" >&2; exit 2; }
 
-suites=() scenarios=() fresh=false lanes=$(nproc)
+suites=() scenarios=() without=() fresh=false list=false lanes=$(nproc)
 [ "$lanes" -le 4 ] || lanes=4
 while [ $# -gt 0 ]; do
   case $1 in
-    lint | unit | e2e | molecule | cores | install) suites+=("$1") ;;
+    lint | unit | e2e | molecule | cores | install | newest) suites+=("$1") ;;
     molecule:*) suites+=(molecule) scenarios+=("${1#molecule:}") ;;
     --lanes)
       [[ ${2-} =~ ^[1-9][0-9]*$ ]] || refuse "--lanes wants a number from 1 on"
       lanes=$2
       shift
       ;;
+    --without)
+      [[ ${2-} =~ ^(lint|unit|e2e|molecule|cores|install|molecule:.+)$ ]] || refuse "--without wants a part"
+      [[ $2 != molecule:* || -e molecule/${2#molecule:}/molecule.yml ]] || refuse "no scenario ${2#molecule:}"
+      without+=("$2")
+      shift
+      ;;
+    --list) list=true ;;
     --fresh) fresh=true ;;
     -h | --help) usage; exit 0 ;;
     *) refuse "unknown argument $1" ;;
@@ -50,11 +60,35 @@ done
 [ ${#suites[@]} -gt 0 ] || suites=(lint unit molecule cores install e2e)
 wanted() { [[ " ${suites[*]} " == *" $1 "* ]]; }
 
+left_out() { [[ " ${without[*]} " == *" $1 "* ]]; }
+
+if wanted molecule && [ ${#scenarios[@]} -eq 0 ]; then
+  for scenario in molecule/*/molecule.yml; do scenarios+=("$(basename "$(dirname "$scenario")")"); done
+fi
+# What answers soonest, then what takes longest, so that the lanes end together.
+work=()
+plan() { # SUITE...
+  local suite
+  for suite in "$@"; do
+    ! wanted "$suite" || left_out "$suite" || work+=("$suite")
+  done
+}
+plan lint unit newest e2e
+for scenario in "${scenarios[@]}"; do
+  left_out molecule || left_out "molecule:$scenario" || work+=("molecule_scenario $scenario")
+done
+plan cores install
+[ ${#work[@]} -gt 0 ] || refuse "nothing is left to run"
+if $list; then
+  printf '%s\n' "${work[@]/#molecule_scenario /molecule:}"
+  exit
+fi
+
 readonly results=$PWD/.deploy/test
 readonly memory=${XDG_CACHE_HOME:-$HOME/.cache}/odoo-deploy/passed
 rm -rf "$results"
 mkdir -p "$results" "$memory"
-git rev-parse --is-inside-work-tree > /dev/null 2>&1 || fresh=true # nobody tells what changed
+git rev-parse --is-inside-work-tree > /dev/null 2>&1 || fresh=true # without git we cannot know what changed
 ./install_dep.sh --tests || exit 1
 PATH=$PWD/.deploy/venv/bin:$PATH
 export PYTHONDONTWRITEBYTECODE=1 ANSIBLE_CONFIG=$PWD/ansible.cfg
@@ -151,7 +185,7 @@ lint() {
   check "ruff check" ruff check .
   check "ruff format" ruff format --check .
   check "mypy" mypy runner run.py plugins tests/e2e tests/system tests/production tests/install tests/unit/collection docs/generate.py
-  check "shellcheck" shellcheck install_dep.sh test.sh teardown.sh tests/ansible_test.sh tests/compatibility.sh .ci/run images/vm/init images/node/rootfs/usr/local/sbin/*
+  check "shellcheck" shellcheck install_dep.sh lock_dep.sh test.sh teardown.sh tests/ansible_test.sh tests/compatibility.sh tests/newest.sh .ci/run images/vm/init images/node/rootfs/usr/local/sbin/*
   check "antsibull-changelog" antsibull-changelog lint
   check "antsibull-docs" lint_documentation
   check "ansible-test sanity" tests/ansible_test.sh sanity
@@ -195,37 +229,24 @@ install() { check_python install tests/install; }
 # A fixed seed: the answer depends on the commit alone. `pytest tests/unit` draws new examples every time.
 unit() { check_python unit tests/unit --hypothesis-seed=0; }
 
-if wanted molecule && [ ${#scenarios[@]} -eq 0 ]; then
-  for scenario in molecule/*/molecule.yml; do scenarios+=("$(basename "$(dirname "$scenario")")"); done
-fi
-# What answers soonest, then what takes longest, so that the lanes end together.
-work=()
-for suite in lint unit e2e; do ! wanted "$suite" || work+=("$suite"); done
-for scenario in "${scenarios[@]}"; do work+=("molecule_scenario $scenario"); done
-for suite in cores install; do ! wanted "$suite" || work+=("$suite"); done
+# What moved is the answer, whether or not the tests pass.
+newest() {
+  check "unit tests, newest packages" tests/newest.sh
+  alone sed -n 's/^moved: /        /p' "$results/unit_tests__newest_packages.log"
+}
 
-# The hash of what a part is made of. Words about it are no part of it, nor are the other tests, unless it borrows from them.
+# The hash of all files but the documentation, and of their modes. Which file a part depends on is not guessed: it may be any.
 content() {
-  local others=(':!docs' ':!changelogs' ':!*.md' ':!CHANGELOG.rst' ':!.ci') other
-  case $1 in
-    molecule_scenario)
-      others+=(':!tests' ':!runner' ':!run.py')
-      for other in molecule/*/molecule.yml; do
-        other=$(basename "$(dirname "$other")")
-        [ "$other" = "$2" ] || grep -rqF "../$other/" "molecule/$2" || others+=(":!molecule/$other")
-      done
-      ;;
-    *) others+=(':!molecule') ;;
-  esac
-  git ls-files -coz --exclude-standard -- . "${others[@]}" | xargs -0 sha256sum 2> /dev/null | sha256sum | cut -c1-16
+  git ls-files -coz --exclude-standard -- . ':!docs' ':!changelogs' ':!*.md' |
+    xargs -0 sh -c 'stat --format="%f %n" -- "$@"; sha256sum -- "$@"' sh 2> /dev/null | sha256sum | cut -c1-16
 }
 
 # A part of the work, unless it passed before and is what it was then.
 lane() {
   local part=$* name mark
   name=${part// /_}
-  mark=$memory/$name-$(content "$@")
-  if ! $fresh && [[ $1 != lint && $1 != unit && -e $mark ]]; then
+  mark=$memory/$name-$(content)
+  if ! $fresh && [[ $1 != lint && $1 != unit && $1 != newest && -e $mark ]]; then
     alone printf 'ok      %-34s passed on %s, unchanged since\n' "$part" "$(date -r "$mark" '+%F %R')"
     cp "$mark" "$results/$name.outcomes"
     return
@@ -233,7 +254,7 @@ lane() {
   readonly outcomes=$results/$name.unfinished
   "$@"
   # Somebody may have changed it meanwhile.
-  awk '{ failed += $2 } END { exit failed }' "$outcomes" && [ "$mark" = "$memory/$name-$(content "$@")" ] && cp "$outcomes" "$mark"
+  awk '{ failed += $2 } END { exit failed }' "$outcomes" && [ "$mark" = "$memory/$name-$(content)" ] && cp "$outcomes" "$mark"
   mv "$outcomes" "$results/$name.outcomes"
 }
 find "$memory" -type f -mmin +1440 -delete

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from packaging.markers import Marker, default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -22,10 +23,12 @@ ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = (ROOT / "lock_dep.sh").read_text()
 PYTHONS = re.findall(r"3\.\d+", re.findall(r"^readonly pythons=\((.+)\)$", SCRIPT, re.MULTILINE)[0])
 CORES = sorted((ROOT / "tests" / "cores").glob("*-python*.in"))
+WHEELS = sorted((ROOT / "roles" / "odoo_k8s" / "files" / "wheels").glob("*.in"))
 # Lock and the Python that it is for.
 LOCKS = [
     *((path.with_suffix(".txt"), python) for path in sorted(ROOT.glob("requirements*.in")) for python in PYTHONS),
     *((path.with_suffix(".txt"), path.stem.partition("-python")[2]) for path in CORES),
+    *((path.with_suffix(".txt"), PYTHONS[0]) for path in WHEELS),
 ]
 IDS = [f"{lock.stem} on {python}" for lock, python in LOCKS]
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
@@ -99,7 +102,8 @@ def tracked() -> list[str]:
 
 def test_every_lock_has_its_named_list() -> None:
     """No lock is left of a list that is gone; lock_dep.sh's Pythons are the supported ones."""
-    assert {*ROOT.glob("requirements*.txt"), *(ROOT / "tests/cores").glob("*.txt")} == {lock for lock, _ in LOCKS}
+    there = {*ROOT.glob("requirements*.txt"), *CORES[0].parent.glob("*.txt"), *WHEELS[0].parent.glob("*.txt")}
+    assert there == {lock for lock, _python in LOCKS}
     assert PYTHONS == ["3.10", "3.11", "3.12", "3.13"]
 
 
@@ -146,6 +150,11 @@ def test_what_is_installed_brings_nothing_that_is_not_locked() -> None:
                 continue
             brought = canonicalize_name(requirement.name)
             assert brought in packages, f"{name} brings {requirement}"
+
+
+def test_every_version_of_odoo_has_its_session_store() -> None:
+    versions = yaml.safe_load((ROOT / "roles/odoo_k8s/vars/main/versions.yml").read_text())["__odoo_k8s_versions"]
+    assert {path.stem for path in WHEELS} == versions.keys()
 
 
 def test_locked_go_compiles_the_cluster() -> None:
