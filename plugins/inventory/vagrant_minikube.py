@@ -23,7 +23,8 @@ description:
     C(deployment_cluster_declared) has the C(name) and C(address) of the cluster, and is empty if none is declared.
     Without a nodes file none of them is set.
   - Changes nothing, and starts no program for docker machines. For VirtualBox and libvirt it asks C(VBoxManage) or
-    C(virsh) once for all machines.
+    C(virsh) once for all machines, and again for minikube's machines of these hypervisors that the cluster itself does
+    not call its nodes. A machine of minikube that is stopped is unavailable, see O(unavailable).
 notes:
   - The source file's name must end with C(vagrant_minikube.yml) or C(vagrant_minikube.yaml).
   - Relative paths in the source file are relative to the source file; relative paths in environment variables are

@@ -334,9 +334,7 @@ class _Collector:
             if not nodes:
                 self.notices.append(problem)
             return [self.node(node, problem) for node in nodes]
-        names = {node.name for node in found}
-        nodes = (*minikube.merged(found, profile), *(node for node in profile if node.name not in names))
-        return [self.node(node, self.node_problem(node)) for node in nodes]
+        return [self.node(node, self.node_problem(node)) for node in minikube.merged(found, profile)]
 
     def declared_cluster(self) -> tuple[minikube.Node, ...]:
         cluster = self.settings.deployment.cluster if self.settings.deployment else None
@@ -417,7 +415,26 @@ class _Collector:
         container = self.node_container(node)
         if container and container.state != "running":
             return f"its container is {printable(container.state)}"
-        return ""
+        # A node that the API calls ready runs.
+        state = self.node_machine_state(node) if node.state == "unknown" else "running"
+        return "" if state == "running" else f"its machine is {printable(state)}: minikube start -p {node.cluster}"
+
+    def node_machine_state(self, node: minikube.Node) -> str:
+        """State of the virtual machine of a profile's node; running where nobody here can know."""
+        if minikube.stopped_program(self.settings.minikube_home, node):
+            return "stopped"
+        if node.driver not in ("virtualbox", "kvm2", "kvm"):
+            return "running"
+        from . import hypervisor
+
+        try:
+            if node.driver == "virtualbox":
+                states = {guest.name: guest.state for guest in self.guests("virtualbox").values()}
+            else:
+                states = hypervisor.libvirt_states(self.settings.timeout, self.settings.libvirt_uri)
+        except UnknownStateError:
+            return "running"
+        return states.get(node.name, "gone")
 
     def node_container(self, node: minikube.Node) -> engine.Container | None:
         """The container of a node of minikube's docker driver, which bears the node's name, if the engine has it."""

@@ -122,6 +122,15 @@ def libvirt_guests(timeout: float, uri: str) -> dict[str, Guest]:
     return guests
 
 
+def libvirt_states(timeout: float, uri: str) -> dict[str, str]:
+    """State of all libvirt domains by name: running or shut off. Raises HypervisorError."""
+    states = {}
+    for state, option in (("shut off", "--all"), ("running", "--state-running")):
+        for name in run(["virsh", "--connect", uri, "list", "--name", option], timeout).split():
+            states[name] = state
+    return states
+
+
 def libvirt_address(
     identifier: str, name: str, network: str | None, timeout: float, uri: str, leases: Path = LEASES
 ) -> str | None:

@@ -6,22 +6,38 @@
 Layout (pkg/minikube/config/types.go and pkg/minikube/localpath of minikube)::
 
     HOME/profiles/PROFILE/config.json   Driver, KubernetesConfig, Nodes[]{Name, IP, ControlPlane, Worker, …}
-    HOME/machines/MACHINE/config.json   Driver{IPAddress, SSHUser, SSHPort, SSHKeyPath}
+    HOME/machines/MACHINE/config.json   Driver{IPAddress, SSHUser, SSHPort, SSHKeyPath, …}
+    HOME/machines/MACHINE/DRIVER.pid    of drivers that start a program for each machine (qemu2, hyperkit, vfkit, …)
+
+minikube up to 1.6 wrote MachineConfig{VMDriver} and KubernetesConfig{NodeIP, NodeName} instead, of a single node.
 
 HOME is ``~/.minikube``; MINIKUBE_HOME replaces it, with ``/.minikube`` appended unless it ends so already.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .engine import Endpoint
-from .files import StateError, mapping, printable, read_json, subfolders, usable_name
+from .files import StateError, mapping, printable, read_json, read_text, subfolders, usable_name
 
 _MAX_JSON = 4 * 1024 * 1024
+# Drivers whose machine's 22 is forwarded to a port of this host. Any other driver's port is the machine's own.
+_FORWARDED = ("virtualbox", "docker", "podman")
+# The node of this driver is this host (minikube's alias: native); Kubernetes names it as the host, not as the profile.
+_HOST_DRIVERS = ("none", "native")
+# Drivers that start a program for each machine, which keeps its process id beside the machine's file.
+_PROGRAMS = {
+    "qemu": "qemu.pid",
+    "qemu2": "qemu.pid",
+    "hyperkit": "hyperkit.pid",
+    "vfkit": "vfkit.pid",
+    "krunkit": "krunkit.pid",
+}
 # Drivers whose machines have this user without naming it in their file.
 _SSH_USERS = {"docker": "docker", "podman": "docker"}
 
@@ -68,11 +84,15 @@ def nodes(home: Path, profile: str) -> tuple[Node, ...]:
         raise StateError(f"the minikube profile {printable(profile)} has no usable name")
     path = home / "profiles" / profile / "config.json"
     config = read_json(path, _MAX_JSON)
-    driver = config.get("Driver") or config.get("VMDriver")
+    kubernetes = mapping(config.get("KubernetesConfig"))
+    old = mapping(config.get("MachineConfig"))
+    driver = config.get("Driver") or config.get("VMDriver") or old.get("VMDriver")
     listed = config.get("Nodes")
+    if listed is None and isinstance(driver, str):
+        listed = _old_nodes(kubernetes, path)
     if not isinstance(driver, str) or not isinstance(listed, list) or not listed:
         raise StateError(f"{printable(path)} is not a minikube profile (no Driver or no Nodes)")
-    version = mapping(config.get("KubernetesConfig")).get("KubernetesVersion")
+    version = kubernetes.get("KubernetesVersion")
     primary = next((node for node in listed if isinstance(node, dict) and node.get("ControlPlane")), listed[0])
     found = []
     for node in listed:
@@ -95,7 +115,7 @@ def nodes(home: Path, profile: str) -> tuple[Node, ...]:
                 worker=bool(node.get("Worker")),
                 source=source,
                 driver=driver,
-                ssh=_ssh(machine),
+                ssh=_ssh(machine, driver),
                 ssh_user=_text(machine.get("SSHUser")) or _SSH_USERS.get(driver, ""),
                 ssh_private_key=_text(machine.get("SSHKeyPath")),
             )
@@ -109,14 +129,55 @@ def machine_name(profile: str, node: str, primary: bool) -> str:
 
 
 def merged(api: Sequence[Node], profile: Sequence[Node]) -> tuple[Node, ...]:
-    """Nodes as the API gave them, with the driver and ssh endpoint of the profile's node of that name and address."""
-    known = {(node.name, node.address): node for node in profile}
-    return tuple(
-        replace(node, driver=own.driver, ssh=own.ssh, ssh_user=own.ssh_user, ssh_private_key=own.ssh_private_key)
-        if (own := known.get((node.name, node.address)))
-        else node
-        for node in api
-    )
+    """Nodes as the API gave them, with the driver and ssh endpoint of the same machine in the profile; then the rest.
+
+    The rest is what the profile has and the API has not. A node of the same name is not listed a second time.
+    """
+    known = {_key(node): node for node in profile}
+    joined = []
+    for node in api:
+        own = known.get((node.name, node.address)) or known.get(("", node.address))
+        if own:
+            node = replace(
+                node, driver=own.driver, ssh=own.ssh, ssh_user=own.ssh_user, ssh_private_key=own.ssh_private_key
+            )
+        joined.append(node)
+    taken = {key for node in api for key in ((node.name, node.address), ("", node.address))}
+    names = {node.name for node in api}
+    return (*joined, *(node for node in profile if _key(node) not in taken and node.name not in names))
+
+
+def _key(node: Node) -> tuple[str, str]:
+    """What identifies a profile's node among the API's: on the host itself the name is the host's, so the address."""
+    return ("" if node.driver in _HOST_DRIVERS else node.name, node.address)
+
+
+def stopped_program(home: Path, node: Node) -> bool:
+    """Whether the node's machine is a program of this host that does not run (qemu2, hyperkit, vfkit, krunkit)."""
+    name = _PROGRAMS.get(node.driver)
+    if name is None:
+        return False
+    try:
+        pid = int(read_text(home / "machines" / node.name / name, 64))
+        if pid <= 0:
+            return True
+        os.kill(pid, 0)
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    except (StateError, ValueError, OverflowError, PermissionError):
+        return False
+    return False
+
+
+def _old_nodes(kubernetes: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
+    """The one node of a profile that minikube 1.6 or older wrote. Raises StateError where its address is not there."""
+    address = _text(kubernetes.get("NodeIP"))
+    if not address:
+        raise StateError(
+            f"{printable(path)} has no Nodes: a minikube that is too old (1.6 or older) wrote it. "
+            "Update minikube and start the profile again, or delete it"
+        )
+    return [{"Name": "", "IP": address, "ControlPlane": True, "Worker": True}]
 
 
 def _machine(home: Path, name: str) -> dict[str, Any]:
@@ -131,9 +192,9 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _ssh(machine: Mapping[str, Any]) -> Endpoint | None:
+def _ssh(machine: Mapping[str, Any], driver: str) -> Endpoint | None:
     address, port = machine.get("IPAddress"), machine.get("SSHPort")
     if not isinstance(address, str) or not address or not isinstance(port, int) or not 0 < port < 65536:
         return None
-    # VirtualBox forwards a port of the host to the guest's 22; every other driver answers at its own address.
-    return Endpoint(address if port == 22 else "127.0.0.1", port, "minikube machine")
+    forwarded = driver in _FORWARDED and port != 22
+    return Endpoint("127.0.0.1" if forwarded else address, port, "minikube machine")

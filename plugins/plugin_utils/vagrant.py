@@ -39,8 +39,9 @@ _MAX_INDEX = 32 * 1024 * 1024
 class Machine:
     """One machine that Vagrant has created.
 
-    ``project`` is the Vagrantfile's folder (by the index, where it knows the machine), ``box`` is "NAME VERSION" or
-    empty, ``last_state`` what Vagrant saw when it last looked. ``problem`` says why the machine cannot be used as it
+    ``project`` is the Vagrantfile's folder: where the state folder is, for the index keeps the old folder of a project
+    that was moved or copied. The index decides if the state folder is elsewhere. ``box`` is "NAME VERSION" or empty,
+    ``last_state`` what Vagrant saw when it last looked. ``problem`` says why the machine cannot be used as it
     is (empty: nothing known against it).
     """
 
@@ -98,6 +99,7 @@ def machines(
     problems: list[str] = []
     index: dict[str, Any] | None = None
     insecure: Path | None = None
+    elsewhere = project not in state.parents
     for name in names:
         try:
             present = subfolders(folder / name)
@@ -126,7 +128,7 @@ def machines(
                     name=name,
                     provider=provider,
                     id=identifier,
-                    project=vagrantfile or project,
+                    project=vagrantfile if vagrantfile and elsewhere and os.path.isdir(vagrantfile) else project,  # noqa: PTH112
                     folder=path,
                     private_key=own_key if own_key.is_file() else insecure,
                     box=box,
@@ -179,6 +181,10 @@ def ssh_config(project: Path, state: Path, names: Sequence[str], timeout: float)
             check=False,
         )
     except FileNotFoundError:
+        if not project.is_dir():
+            raise StateError(
+                f"the Vagrantfile's folder {printable(project)} is gone: vagrant cannot be asked"
+            ) from None
         raise StateError("vagrant is not installed, so ssh_config cannot be used") from None
     except (OSError, subprocess.TimeoutExpired) as error:
         raise StateError(f"vagrant ssh-config in {printable(project)}: {printable(error)}") from error

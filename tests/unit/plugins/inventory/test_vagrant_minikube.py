@@ -567,6 +567,60 @@ def test_a_stopped_container_of_minikube_is_left_out(deployment: Deployment) -> 
     assert "minikube (its container is exited)" in deployment.warnings[0]
 
 
+VIRSH = """case "$*" in *--all) printf 'other\\n{all}\\n';; *) printf 'other\\n{running}\\n';; esac"""
+VBOX = "printf 'Name:  {all}\\nUUID:  00000000-0000-4000-8000-000000000001\\nState:  {state} (since x)\\n'"
+
+
+@pytest.mark.parametrize(
+    ("case", "name", "script", "problem"),
+    [
+        ("kvm2", "virsh", VIRSH.format(all="minikube", running="minikube"), ""),
+        ("kvm2", "virsh", VIRSH.format(all="minikube", running=""), "its machine is shut off"),
+        ("kvm2", "virsh", VIRSH.format(all="", running=""), "its machine is gone"),
+        ("kvm2", "virsh", "exit 1", ""),
+        ("virtualbox", "VBoxManage", VBOX.format(all="minikube", state="running"), ""),
+        ("virtualbox", "VBoxManage", VBOX.format(all="minikube", state="powered off"), "its machine is powered off"),
+        ("virtualbox", "VBoxManage", VBOX.format(all="other", state="running"), "its machine is gone"),
+    ],
+)
+def test_a_stopped_virtual_machine_of_minikube_is_left_out(
+    deployment: Deployment, program: Callable[[str, str], Path], case: str, name: str, script: str, problem: str
+) -> None:
+    """With the reason and the cure; one whose hypervisor gives no answer stays."""
+    log = program(name, script)
+    options = f"minikube_home: {PROFILES / case}\nminikube_profiles: [minikube]\n"
+    assert members(deployment.parse(options), "kubernetes") == (set() if problem else {"minikube"})
+    expected = f"left out: minikube ({problem}: minikube start -p minikube)"
+    assert [expected in warning for warning in deployment.warnings] == ([True] if problem else [])
+    assert log.exists()
+    if problem:
+        assert members(deployment.parse(f"{options}unavailable: keep\n"), "kubernetes") == {"minikube"}
+
+
+def test_a_machine_whose_node_the_api_names_is_not_asked_for(
+    deployment: Deployment, api: Any, program: Callable[[str, str], Path]
+) -> None:
+    log = program("VBoxManage", "exit 1")
+    api.add("minikube", "192.168.99.100")
+    api.kubeconfig(deployment.kubeconfig)
+    inventory = deployment.parse(f"minikube_home: {PROFILES / 'virtualbox'}\n")
+    assert variables(inventory, "minikube")["vagrant_minikube_driver"] == "virtualbox"
+    assert not log.exists()
+
+
+def test_driver_none_is_one_host(deployment: Deployment, api: Any, tmp_path: Path) -> None:
+    """The API calls the node as the host is called, the profile as itself."""
+    corpus = PROFILES.parents[1] / "corpus" / "minikube" / "1.20-none.json"
+    profile = tmp_path / "mini" / ".minikube" / "profiles" / "minikube"
+    profile.mkdir(parents=True)
+    (profile / "config.json").write_text(json.dumps(json.loads(corpus.read_text())["config"]))
+    api.add("buildhost", "10.0.0.5")
+    api.kubeconfig(deployment.kubeconfig)
+    inventory = deployment.parse(f"minikube_home: {tmp_path / 'mini'}\nminikube_profiles: [minikube]\n")
+    assert members(inventory, "kubernetes") == {"buildhost"}
+    assert variables(inventory, "buildhost")["vagrant_minikube_driver"] == "none"
+
+
 def test_profiles_that_are_not_there_or_broken_are_told(deployment: Deployment, tmp_path: Path) -> None:
     broken = tmp_path / "mini" / ".minikube" / "profiles" / "broken"
     broken.mkdir(parents=True)
@@ -694,9 +748,13 @@ def test_every_example_runs(
         (deployment.project.folder / name).mkdir()
     shutil.copy(deployment.nodes, deployment.folder / "demo.nodes.yml")
     identifier = deployment.project.create("pg2", "virtualbox")
+    others = "; ".join(
+        f"printf 'Name:  {name}\\nUUID:  00000000-0000-4000-8000-00000000000{number}\\nState:  running (since x)\\n'"
+        for number, name in enumerate(("minikube", "staging"))
+    )
     program(
         "VBoxManage",
-        f"case $1 in list) printf 'Name:  pg2\\nUUID:  {identifier}\\nState:  running (since x)\\n';;"
+        f"case $1 in list) printf 'Name:  pg2\\nUUID:  {identifier}\\nState:  running (since x)\\n'; {others};;"
         " *) echo \"/VirtualBox/GuestInfo/Net/1/V4/IP = '192.168.99.22' @ x\";; esac",
     )
     deployment.up("pg1")

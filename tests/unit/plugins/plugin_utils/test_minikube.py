@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,53 @@ def test_the_apis_nodes_get_driver_and_ssh_of_the_profiles() -> None:
     (node,) = minikube.merged([asked], profile)
     assert (node.driver, node.ssh, node.kubernetes_version, node.state) == ("kvm2", profile[0].ssh, "v1.35.4", "ready")
     assert minikube.merged([other], profile) == (other,), "another address is another cluster's node"
+
+
+def api(name: str, address: str) -> minikube.Node:
+    return minikube.Node(name, address, "c", "v1.35.4", True, True, "API", "ready")
+
+
+@pytest.mark.parametrize("driver", ["none", "native"])
+def test_the_host_itself_is_one_node(driver: str) -> None:
+    """Driver none: Kubernetes names the node as the host, minikube as the profile."""
+    own = minikube.Node("minikube", "10.0.0.5", "minikube", "v1.20.2", True, True, "profile", driver=driver)
+    (node,) = minikube.merged([api("buildhost", "10.0.0.5")], [own])
+    assert (node.name, node.driver, node.state) == ("buildhost", driver, "ready")
+    assert minikube.merged([api("buildhost", "10.0.0.9")], [own]) == (api("buildhost", "10.0.0.9"), own)
+
+
+def test_what_the_api_has_not_is_added_once() -> None:
+    first, second = nodes("two-node", "pair")
+    assert [node.name for node in minikube.merged([api("pair", first.address)], (first, second))] == [
+        "pair",
+        "pair-m02",
+    ]
+    other = api("buildhost", second.address)
+    assert [node.name for node in minikube.merged([other], (second,))] == ["buildhost", "pair-m02"], "not driver none"
+
+
+@pytest.mark.parametrize(
+    ("driver", "file", "content", "stopped"),
+    [
+        ("qemu2", "qemu.pid", "own", False),
+        ("qemu2", "qemu.pid", "4194305", True),
+        ("qemu2", "qemu.pid", None, True),
+        ("hyperkit", "hyperkit.pid", "-1", True),
+        ("vfkit", "vfkit.pid", "no number", False),
+        ("krunkit", "krunkit.pid", "own", False),
+        ("ssh", "qemu.pid", None, False),
+        ("none", "qemu.pid", None, False),
+    ],
+)
+def test_a_machine_that_is_a_program_is_stopped_without_it(
+    tmp_path: Path, driver: str, file: str, content: str | None, stopped: bool
+) -> None:
+    folder = tmp_path / "machines" / "minikube"
+    folder.mkdir(parents=True)
+    if content is not None:
+        (folder / file).write_text(str(os.getpid()) if content == "own" else content)
+    node = minikube.Node("minikube", "192.168.105.2", "minikube", "v1.35.0", True, True, "profile", driver=driver)
+    assert minikube.stopped_program(tmp_path, node) is stopped
 
 
 VALUES = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.integers())

@@ -89,7 +89,19 @@ def test_the_index_gives_box_state_and_vagrantfile(project: Any) -> None:
     project.index("pg1", "virtualbox", state="poweroff", vagrantfile_path="/elsewhere")
     machine = machines(project)["pg1/virtualbox"]
     assert (machine.box, machine.last_state) == ("debian/bookworm64 12.20250126.1", "poweroff")
-    assert machine.project == Path("/elsewhere")
+    assert machine.project == project.folder, "the project is where .vagrant is"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_index_gives_the_project_of_a_state_folder_elsewhere(project: Any, tmp_path: Path, there: bool) -> None:
+    """If that folder still exists."""
+    named = tmp_path / "named"
+    if there:
+        named.mkdir()
+    project.state = tmp_path / "state"
+    project.create("pg1")
+    project.index("pg1", vagrantfile_path=str(named))
+    assert machines(project)["pg1/docker"].project == (named if there else project.folder)
 
 
 @pytest.mark.parametrize("entry", [None, [], {"extra_data": []}, {"extra_data": {"box": 1}, "vagrantfile_path": 7}])
@@ -262,6 +274,14 @@ def test_without_vagrant_the_error_says_so(project: Any, monkeypatch: pytest.Mon
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(files.StateError, match="vagrant is not installed"):
         vagrant.ssh_config(project.folder, project.state, ["pg1"], 1)
+
+
+def test_a_folder_that_is_gone_is_not_a_vagrant_that_is_missing(
+    project: Any, program: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    program("vagrant", "exit 0")
+    with pytest.raises(files.StateError, match=r"the Vagrantfile's folder .*/moved is gone"):
+        vagrant.ssh_config(tmp_path / "moved", project.state, ["pg1"], 1)
 
 
 @given(content=st.binary(max_size=400), index=st.binary(max_size=200))
