@@ -70,7 +70,14 @@ packages() {
   fi
   case $hypervisor in
     virtualbox) have VBoxManage || echo virtualbox ;;
-    libvirt) have virsh || printf '%s\n' libvirt-daemon-system libvirt-clients qemu-system-x86 vagrant-libvirt ;;
+    libvirt)
+      have virsh || echo libvirt-clients
+      have libvirtd || echo libvirt-daemon-system
+      have qemu-system-x86_64 || echo qemu-system-x86
+      have qemu-img || echo qemu-utils
+      have dnsmasq || echo dnsmasq-base
+      { have vagrant && vagrant plugin list 2> /dev/null; } | grep -c vagrant-libvirt > /dev/null || echo vagrant-libvirt
+      ;;
   esac
 }
 
@@ -107,6 +114,7 @@ go_ready() {
 
 collection_ready() { [ "$(readlink -f "$deploy_dir/collections/ansible_collections/odoo_deploy/stack" 2> /dev/null)" = "$PWD" ]; }
 engine_ready() { docker info > /dev/null 2>&1; }
+libvirt_ready() { virsh --connect qemu:///system uri > /dev/null 2>&1; }
 
 # Every machine's systemd and every kubelet watches files; the kernel's default of 128 watchers is soon used up.
 readonly watchers=1024
@@ -126,6 +134,7 @@ missing() {
   go_ready || echo "Go $(go_wanted) or newer"
   collection_ready || echo "link of the collection in $deploy_dir"
   ! $minikube || have minikube || echo minikube
+  [ "$hypervisor" != libvirt ] || libvirt_ready || echo "a libvirt that answers"
 }
 
 # --- what installs it ---------------------------------------------------------------------------------------------
@@ -200,6 +209,26 @@ install_locked() { # ENVIRONMENT LOCK
   "$1/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary=:all: --requirement "$2"
 }
 
+start_libvirt() {
+  [ "$hypervisor" = libvirt ] && ! libvirt_ready || return 0
+  local user
+  user=$(id -un)
+  if [ -d /run/systemd/system ]; then
+    as_root systemctl enable --now libvirtd > /dev/null 2>&1 || true
+  else
+    say "starting libvirtd"
+    as_root sh -c "setsid nohup virtlogd > /dev/null 2>&1 < /dev/null & setsid nohup libvirtd > /dev/null 2>&1 < /dev/null &"
+  fi
+  for _ in $(seq 30); do
+    libvirt_ready && return
+    as_root virsh --connect qemu:///system uri > /dev/null 2>&1 && break
+    sleep 1
+  done
+  as_root virsh --connect qemu:///system uri > /dev/null 2>&1 || fail "libvirt does not answer on qemu:///system; its log: journalctl -u libvirtd."
+  as_root usermod -aG libvirt "$user"
+  say "$user is now a member of group libvirt: log in anew, then run it again."
+}
+
 # Kept outside the checkout, by the hash of its requirements, so that a new clone finds it.
 install_venv() {
   venv_ready && return
@@ -266,6 +295,7 @@ require_known_system
 install_packages
 raise_watchers
 start_engine
+start_libvirt
 install_venv
 install_go
 link_collection

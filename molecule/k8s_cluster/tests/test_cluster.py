@@ -48,6 +48,39 @@ def test_cluster_outlives_its_container(api: client.CoreV1Api) -> None:
     assert node.metadata.name == "node1"
 
 
+def test_ended_certificates_were_renewed(node: Any) -> None:
+    """The next run renews what had ended, for a year, and the kubeconfig outside has the new ones."""
+    month = 30 * 24 * 3600
+    files = "/etc/kubernetes/pki/*.crt /etc/kubernetes/pki/etcd/*.crt /var/lib/kubelet/pki/kubelet-client-current.pem"
+    node(f"for file in {files}; do openssl x509 -noout -checkend {11 * month} -in $file || exit 1; done")
+    here = (Path(os.environ["ODOO_DEPLOY_DIR"]) / "kubeconfig").read_text()
+    assert here.strip() == node("cat /etc/kubernetes/admin.conf").strip()
+
+
+def test_timer_renews_without_a_run(node: Any) -> None:
+    """The node looks every day; a unit of its own does it, and finds nothing to renew now."""
+    period, config = (
+        "s/^certificateValidityPeriod: .*/certificateValidityPeriod: 87600h0m0s/",
+        "/etc/kubernetes/kubeadm.yaml",
+    )
+    assert node("systemctl is-active node-renew.timer") == "active"
+    before = node("sha256sum /etc/kubernetes/admin.conf")
+    node("systemctl start node-renew.service")
+    assert node("sha256sum /etc/kubernetes/admin.conf") == before
+    node(f"sed -i.kept '{period}' {config} && systemctl start node-renew.service && mv {config}.kept {config}")
+    assert node("sha256sum /etc/kubernetes/admin.conf") != before
+    node("/usr/local/sbin/node-initialise")  # waits for the API server
+
+
+def test_pods_resolve_names_outside(node: Any) -> None:
+    """By the engine's resolver: it knows this container's name, the cluster does not."""
+    kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf --namespace kube-system"
+    server = node(f"{kubectl} get pod --selector k8s-app=kube-dns --output jsonpath={{.items[0].status.podIP}}")
+    asks = "mount --bind /tmp/resolv.conf /etc/resolv.conf && getent ahostsv4 molecule-cluster-node1"
+    answer = node(f"echo nameserver {server} > /tmp/resolv.conf && unshare --mount sh -c '{asks}'")
+    assert "192.168.126.100" in answer
+
+
 def test_kube_proxy_has_an_identity_of_its_own(node: Any) -> None:
     """kube-proxy is no administrator."""
     encoded = node("sed -n 's/.*client-certificate-data: //p' /etc/kubernetes/kube-proxy.conf")
