@@ -18,7 +18,7 @@ sys.path.insert(0, str(HERE))
 
 from explorer import shrink  # noqa: E402
 from explorer.case import FOUND, Case, cases  # noqa: E402
-from explorer.draw import draw  # noqa: E402
+from explorer.draw import Sequence, draw  # noqa: E402
 from explorer.explore import Outcome, explore, world  # noqa: E402
 from explorer.lane import ROOT, Lane  # noqa: E402
 from explorer.model import valid  # noqa: E402
@@ -58,6 +58,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("case", wanted, ids=[case.name for case in wanted])
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test for which there is no seed or no case is none, not one that is skipped."""
+    items[:] = [item for item in items if isinstance(parameter(item), int | Case)]
+
+
+def parameter(item: pytest.Item) -> object:
+    """The seed or the case that a test is about."""
+    params = item.callspec.params  # type: ignore[attr-defined]
+    return params.get("seed", params.get("case"))
+
+
 @pytest.fixture(scope="session")
 def lanes(pytestconfig: pytest.Config) -> Iterator[queue.Queue[Lane]]:
     """Machines that are set up, each free for one sequence at a time."""
@@ -95,7 +106,7 @@ def outcomes(
     """Begins every sequence of this session, one on each lane at a time; gives one's outcome by its test's name."""
     options = pytestconfig.option
 
-    def run(sequence: object) -> Outcome:
+    def run(sequence: int | Sequence) -> Outcome:
         lane = lanes.get()
         try:
             chosen = draw(sequence, options.acts, world(lane)) if isinstance(sequence, int) else sequence
@@ -109,11 +120,9 @@ def outcomes(
     futures: dict[str, Future[Outcome]] = {}
     with ThreadPoolExecutor(options.lanes) as pool:
         for item in request.session.items:
-            asked = getattr(item, "callspec", None)
-            if asked and "seed" in asked.params:
-                futures[item.name] = pool.submit(run, asked.params["seed"])
-            elif asked and "case" in asked.params:
-                futures[item.name] = pool.submit(run, asked.params["case"].sequence)
+            what = parameter(item)
+            assert isinstance(what, int | Case)
+            futures[item.name] = pool.submit(run, what.sequence if isinstance(what, Case) else what)
         try:
             yield lambda name: futures[name].result()
         finally:
