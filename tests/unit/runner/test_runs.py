@@ -139,7 +139,9 @@ def test_independent_steps_run_side_by_side(checkout: Checkout) -> None:
 
 
 def test_addresses_of_a_cluster_that_is_not_ours_are_waited_for(checkout: Checkout) -> None:
-    (checkout.root / ".deploy/cluster.json").write_text('{"kind": "context", "context": "mine", "reason": "it is named"}')
+    (checkout.root / ".deploy/cluster.json").write_text(
+        '{"kind": "context", "context": "mine", "reason": "it is named"}'
+    )
     events = checkout.events("--yes", "--steps", "1,3", TAKE_cluster="1")
     assert events[-1]["event"] == "run.finished", events[-1]
     spans = {(span["step"], span["phase"]): span for span in checkout.journal()["timeline"]}
