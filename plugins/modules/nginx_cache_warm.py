@@ -35,10 +35,12 @@ options:
     elements: str
     aliases: [name]
   pages:
-    description: Paths of pages to read before logging in.
+    description:
+      - Paths of pages to read before logging in. Redirects within the site are followed.
+      - The default's arguments keep Odoo's modules for single sign-on from sending everybody elsewhere.
     type: list
     elements: str
-    default: [/web/login]
+    default: ["/web/login?no_autologin=1&disable_autoredirect=1"]
   user_pages:
     description: Paths of pages to read after logging in.
     type: list
@@ -101,6 +103,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 REFERENCE = re.compile(r"""(?:src|href)\s*=\s*["']([^"'#]+)""")
 STYLE_REFERENCE = re.compile(r"""url\(\s*["']?([^"')#]+)""")
+LOGIN_PAGE = "/web/login?no_autologin=1&disable_autoredirect=1"
 # Files that are compressed in themselves: stored in one form, whatever a browser accepts.
 COMPRESSED = (".gif", ".ico", ".jpeg", ".jpg", ".png", ".webp", ".woff", ".woff2")
 TOKEN = re.compile(r"""name=["']csrf_token["']\s+value=["']([^"']+)|csrf_token:\s*["']([^"']+)""")
@@ -185,15 +188,20 @@ class Browser:
         return answer.status, answer.headers, content
 
     def page(self, path: str) -> str:
-        """Return the text of page ``path``; raise WarmError where it is not 200."""
-        status, _headers, body = self.ask(path)
+        """Return the text of page ``path``, or of where it redirects to on this site; raise WarmError unless 200."""
+        status, headers, body = self.ask(path)
+        for _unused in range(3):
+            target = urllib.parse.urlsplit(headers.get("Location") or "")
+            if status not in (301, 302, 303, 307, 308) or target.netloc not in ("", self.name):
+                break
+            status, headers, body = self.ask(urllib.parse.urlunsplit(("", "", target.path, target.query, "")))
         if status != 200:
             raise WarmError(f"{self.url.geturl()}{path} answers {status} instead of 200")
         return body.decode("utf-8", "replace")
 
     def log_in(self, login: str, password: str) -> None:
         """Log in with Odoo's form; raise WarmError where Odoo refuses."""
-        form = {"csrf_token": csrf_token(self.page("/web/login")), "login": login, "password": password}
+        form = {"csrf_token": csrf_token(self.page(LOGIN_PAGE)), "login": login, "password": password}
         status, _headers, _body = self.ask("/web/login", form=form)
         if status not in (302, 303):
             raise WarmError(f"Odoo does not let {login} log in (it answers {status})")
@@ -242,7 +250,7 @@ def main() -> None:
         argument_spec={
             "urls": {"type": "list", "elements": "str", "required": True, "aliases": ["url"]},
             "names": {"type": "list", "elements": "str", "aliases": ["name"]},
-            "pages": {"type": "list", "elements": "str", "default": ["/web/login"]},
+            "pages": {"type": "list", "elements": "str", "default": [LOGIN_PAGE]},
             "user_pages": {"type": "list", "elements": "str", "default": ["/web"]},
             "patterns": {"type": "list", "elements": "str", "required": True},
             "encodings": {"type": "list", "elements": "str", "default": ["br, gzip", "gzip", "identity"]},

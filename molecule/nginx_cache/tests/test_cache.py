@@ -103,6 +103,12 @@ def test_no_answer_sets_a_cookie(edge: Edge) -> None:
     assert [edge.ask(path).header("Set-Cookie") for _unused in range(2)] == [None, None]
 
 
+def test_a_cookie_that_came_over_http_is_not_secure(edge: Edge) -> None:
+    """A browser would not take the flag from a page in clear, and nobody could log in."""
+    cookie = edge.ask("/web/login").header("Set-Cookie")
+    assert cookie and cookie.endswith("; Path=/; HttpOnly")
+
+
 def test_body_of_a_request_to_a_file_is_refused(edge: Edge) -> None:
     """Only GET and HEAD reach the cache."""
     path = edge.file()

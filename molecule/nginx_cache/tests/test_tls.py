@@ -66,6 +66,14 @@ def test_tls_1_2_is_the_oldest(edge: Edge) -> None:
         handshake(edge, "localhost", protocols=[], **old)
 
 
+def test_a_cookie_that_came_over_https_is_secure(edge: Edge) -> None:
+    """Odoo's session cookie gets the flag; the browser never sends it in clear."""
+    answer = ask(edge, "GET /web/login HTTP/1.1\r\nHost: odoo.example.com")
+    (cookie,) = [line for line in answer.splitlines() if line.lower().startswith("set-cookie:")]
+    assert "session_id=" in cookie
+    assert cookie.endswith("; Path=/; Secure; HttpOnly"), cookie
+
+
 def test_page_says_https_to_odoo_and_hsts_to_the_browser(edge: Edge) -> None:
     """X-Forwarded-Proto and Strict-Transport-Security."""
     answer = ask(edge, "GET /web/login HTTP/1.1\r\nHost: odoo.example.com")

@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import http.client
 import json
 import os
+import select
 import subprocess
 import sys
 import time
@@ -37,6 +40,56 @@ def eventually(check: Callable[[], bool], seconds: float, what: str) -> float:
 def sql(host: Any, database: str, query: str) -> str:
     """What a query gives, as the server's superuser."""
     return str(host.check_output("runuser -u postgres -- psql -qAtX -d %s -c %s", database, query))
+
+
+class WebSocket:
+    """As little of RFC 6455 as the bus needs: text frames, sent masked and received whole."""
+
+    def __init__(self, connection: Any, session: str) -> None:
+        self.connection = connection
+        key = base64.b64encode(os.urandom(16)).decode()
+        lines = [
+            "GET /websocket HTTP/1.1", "Host: localhost:8069", "Origin: http://localhost:8069", "Upgrade: websocket",
+            "Connection: Upgrade", f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13", f"Cookie: {session}",
+        ]  # fmt: skip
+        connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        head = b""
+        while b"\r\n\r\n" not in head:
+            part = connection.recv(1)
+            assert part, head
+            head += part
+        assert head.startswith(b"HTTP/1.1 101 "), head
+
+    def send(self, message: Any) -> None:
+        """Send one message."""
+        body, mask = json.dumps(message).encode(), os.urandom(4)
+        assert len(body) < 126
+        masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(body))
+        self.connection.sendall(bytes([0x81, 0x80 | len(body)]) + mask + masked)
+
+    def receive(self, seconds: float) -> tuple[float, Any]:
+        """Return when the next message came, and what it says; fail after ``seconds``."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            kind, length = self._read(2, deadline)
+            length &= 0x7F
+            if length == 126:
+                length = int.from_bytes(self._read(2, deadline), "big")
+            body = self._read(length, deadline)
+            if kind & 0x0F == 1:
+                return time.time(), json.loads(body)
+            assert kind & 0x0F != 8, f"closed: {body!r}"
+        raise AssertionError(f"no message within {seconds:.0f} s")
+
+    def _read(self, count: int, deadline: float) -> bytes:
+        data = b""
+        while len(data) < count:
+            ready, _unused, _other = select.select([self.connection], [], [], max(deadline - time.monotonic(), 0))
+            assert ready, "nothing was heard"
+            part = self.connection.recv(count - len(data))
+            assert part, "the connection ended"
+            data += part
+        return data
 
 
 @dataclass
@@ -95,6 +148,24 @@ class Pod:
             stdin=False,
             tty=False,
         )
+
+    def shell(self, code: str) -> str:
+        """Return the output of Python code in `odoo shell`."""
+        command = (
+            'printf %s "$0" | odoo shell --config /tmp/odoo-deploy/odoo.conf --database "$ODOO_DATABASE" --no-http'
+        )
+        return self.run("sh", "-c", command, code)
+
+    @contextlib.contextmanager
+    def websocket(self, session: str) -> Iterator[WebSocket]:
+        """A browser's connection to the bus, on the second port; ``session`` is its cookie."""
+        forward = portforward(self.api.connect_get_namespaced_pod_portforward, self.name, NAMESPACE, ports="8072")
+        connection = forward.socket(8072)
+        connection.setblocking(True)
+        try:
+            yield WebSocket(connection, session)
+        finally:
+            forward.close()
 
     def ready(self) -> bool:
         """Whether the Service sends it requests."""

@@ -21,12 +21,24 @@ WRONG = {
         ["odoo-deploy/nowhere:1", "ImagePull"],
     ),
     "an option that Odoo refuses": (
-        ["-e", '{"odoo_k8s_config": {"db_sslmode": "nonsense"}}'],
-        ["db_sslmode: invalid choice: 'nonsense'"],
+        ["-e", '{"odoo_k8s_config": {"log_handler": "nonsense"}}'],
+        ["Job odoo-init-", "ValueError: dictionary update sequence element #0 has length 1"],
     ),
     "a secret in the ConfigMap": (
         ["-e", '{"odoo_k8s_config": {"smtp_password": "x"}}'],
-        ["Move that to odoo_k8s_secret_config"],
+        ["odoo_k8s_config: smtp_password: ", "move it to odoo_k8s_secret_config"],
+    ),
+    "options that a pod cannot have": (
+        ["-e", '{"odoo_k8s_config": {"data_dir": "/data", "workers": 0, "limit_memory_hard": "much"}}'],
+        [
+            "odoo_k8s_config: data_dir is /data: ",
+            "odoo_k8s_config: workers is 0; allowed is ",
+            "limit_memory_hard is much",
+        ],
+    ),
+    "another series than the database's": (
+        ["-e", "odoo_k8s_version=14"],
+        ["odoo_k8s_version is 14, but the database odoo is of Odoo 19", "Leave odoo_k8s_version out"],
     ),
     "a version that nobody knows": (["-e", "odoo_k8s_version=13"], ["13"]),
 }

@@ -179,8 +179,7 @@ def finish(fresh: bool, keep: dict[str, str]) -> None:
         if os.environ.get("ODOO_BASE_URL"):
             parameters.set_param("web.base.url", os.environ["ODOO_BASE_URL"])
             parameters.set_param("web.base.url.freeze", "True")
-        # wkhtmltopdf fetches styles from the pod it runs in.
-        parameters.set_param("report.url", "http://127.0.0.1:{}".format(os.environ.get("ODOO_PORT", "8069")))
+        parameters.set_param("report.url", report_url())
         if fresh:
             password = Path(os.environ["ODOO_ADMIN_PASSWORD_FILE"]).read_text().strip()
             env.ref("base.user_admin").write({"password": password})
@@ -189,9 +188,20 @@ def finish(fresh: bool, keep: dict[str, str]) -> None:
         parameters.set_param(database.STATE, "ready")
 
 
+def report_url() -> str:
+    """Where wkhtmltopdf fetches styles: the second port of its own pod.
+
+    At the first one it would wait for an HTTP worker while its own worker waits for it: if all print, none ends.
+    """
+    return "http://127.0.0.1:{}".format(os.environ["ODOO_SECOND_PORT"])
+
+
 def settled(connection) -> bool:
     """Whether the parameters that ``finish`` sets from the environment are as they should be."""
-    wanted = {"ir_attachment.location": os.environ.get("ODOO_ATTACHMENT_STORAGE", "db")}
+    wanted = {
+        "ir_attachment.location": os.environ.get("ODOO_ATTACHMENT_STORAGE", "db"),
+        "report.url": report_url(),
+    }
     if os.environ.get("ODOO_BASE_URL"):
         wanted["web.base.url"] = os.environ["ODOO_BASE_URL"]
     return all(parameter(connection, key) == value for key, value in wanted.items())
@@ -294,6 +304,10 @@ def main() -> None:
 
     server.load_server_wide_modules()
 
+    if odoo.tools.config["unaccent"] and mode != "plan":
+        # Odoo itself does so only where it makes the database. The extension is a trusted one: the owner may.
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE EXTENSION IF NOT EXISTS unaccent")
     states = installed(connection)
     state = parameter(connection, database.STATE)
     known = json.loads(parameter(connection, database.CHECKSUMS, "{}"))

@@ -23,7 +23,7 @@ LONG: dict[str, int] = {
     "roles/nginx_cache/vars/main.yml": 7,
     "roles/odoo_k8s/tasks/check.yml": 1,
     "roles/odoo_k8s/tasks/upgrade_plan.yml": 1,
-    "roles/odoo_k8s/vars/main/main.yml": 6,
+    "roles/odoo_k8s/vars/main/main.yml": 4,
     "roles/postgres_backup/tasks/certificate.yml": 1,
     "roles/postgres_backup/vars/main.yml": 8,
     "roles/postgres_common/defaults/main.yml": 1,

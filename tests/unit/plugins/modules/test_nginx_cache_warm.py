@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
+LOGIN_PAGE = "/web/login?no_autologin=1&disable_autoredirect=1"
 LOGIN = """<link href="/web/content/1-0a1b2c3/web.assets_common.css"/>
 <script src='/web/content/2-0a1b2c3/web.assets_frontend.js'>
 <img src="/web/static/img/a.png?v=1&amp;x=2"><img src="/web/image/5"><a href="https://elsewhere/web/static/x.js">
@@ -60,10 +61,12 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked.append((self.path, self.headers["Host"], encoding, cookie))
         if self.path == self.server.broken:
             self.answer(404)
-        elif self.path == "/web/login":
+        elif self.path == LOGIN_PAGE:
             self.answer(200, LOGIN, Set_Cookie="session_id=anonymous; Path=/")
         elif self.path == "/web":
-            self.answer(200 if "session_id=admin" in cookie else 303, BACKEND)
+            self.answer(303, Location="/odoo" if "session_id=admin" in cookie else "https://elsewhere/login")
+        elif self.path == "/odoo":
+            self.answer(200, BACKEND)
         elif self.path == "/web/session/logout":
             self.answer(303)
         elif self.path.endswith("gone.woff"):
@@ -125,7 +128,7 @@ def test_each_scheme_and_name(module: Any, site: Site) -> None:
     names = ["odoo.example.com", "other.example.com"]
     answer = module("nginx_cache_warm", urls=[url(site)], names=names, patterns=PATTERNS)
     assert answer["fetched"] == 8 + 9
-    assert [asked[1] for asked in site.asked if asked[0] == "/web/login"] == names[:1]
+    assert [asked[1] for asked in site.asked if asked[0] == LOGIN_PAGE] == names[:1]
 
 
 def test_user_pages(module: Any, site: Site) -> None:
@@ -140,7 +143,8 @@ def test_user_pages(module: Any, site: Site) -> None:
     ("arguments", "broken", "says"),
     [
         ({"login": "admin", "password": "wrong"}, "", "does not let admin log in"),
-        ({}, "/web/login", "/web/login answers 404"),
+        ({}, LOGIN_PAGE, f"{LOGIN_PAGE} answers 404"),
+        ({"pages": ["/web"]}, "", "/web answers 303"),
         ({}, "/web/static/img/a.png?v=1&x=2", "which a page names, answers 404"),
         ({"login": "admin"}, "", "password"),
         ({"url": "192.0.2.1"}, "", "not of the form http[s]://"),
