@@ -75,6 +75,7 @@ def test_killed_half_way_twice_and_two_at_once(host, deployment: Deployment) -> 
         host.check_output(f"mv {hba}.proof {hba}")
         sql(host, "postgres", "SELECT pg_reload_conf()")
         sql(host, "postgres", f"DROP DATABASE IF EXISTS {database} (FORCE)")
+        sql(host, "session_db", f"DELETE FROM odoo_deploy_initialised WHERE name = '{database}'")
 
 
 def test_database_away_is_no_reason_to_restart(host, deployment: Deployment) -> None:

@@ -8,8 +8,12 @@ service file that PGSERVICEFILE and PGSERVICE name, so nothing here holds a host
 States, written by ``initialise.py`` into the system parameter ``odoo_deploy.state``:
 
 ``initialising``  a first initialisation began and has not ended
-``upgrading``     modules are being changed; no other process may work on the schema
+``installing``    modules are being added by a deployment; the next deployment finishes that
+``upgrading``     modules are being changed by an upgrade; only an upgrade finishes that, or goes back to a dump
 ``ready``         pods may serve
+
+That a database was initialised once is remembered outside of it: in a table of the session database, and in the
+ConfigMap odoo-initialised, whose database ``ODOO_INITIALISED`` names.
 """
 
 from __future__ import annotations
@@ -39,6 +43,47 @@ def connect(timeout: int = 3, dbname: str | None = None):
     connection = psycopg2.connect(dbname=dbname or name(), connect_timeout=timeout)
     connection.autocommit = True
     return connection
+
+
+def session_database():
+    """A connection in autocommit mode to the database of the sessions, which is on the same server."""
+    connection = psycopg2.connect(os.environ["SESSION_DB_URI"])
+    connection.autocommit = True
+    return connection
+
+
+def was_initialised() -> bool:
+    """Whether a database of this name was initialised before, whatever it is now."""
+    if os.environ.get("ODOO_INITIALISED") == name():
+        return True
+    connection = session_database()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT to_regclass('public.odoo_deploy_initialised')")
+            if cursor.fetchone()[0] is None:
+                return False
+            cursor.execute("SELECT count(*) FROM public.odoo_deploy_initialised WHERE name = %s", (name(),))
+            return cursor.fetchone()[0] > 0
+    finally:
+        connection.close()
+
+
+def remember_initialised() -> None:
+    """From here on no deployment initialises a database of this name anew."""
+    connection = session_database()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT to_regclass('public.odoo_deploy_initialised')")
+            if cursor.fetchone()[0] is None:
+                cursor.execute(
+                    "CREATE TABLE IF NOT EXISTS public.odoo_deploy_initialised"
+                    " (name text PRIMARY KEY, since timestamptz NOT NULL DEFAULT now())"
+                )
+            cursor.execute(
+                "INSERT INTO public.odoo_deploy_initialised (name) VALUES (%s) ON CONFLICT DO NOTHING", (name(),)
+            )
+    finally:
+        connection.close()
 
 
 @dataclass(frozen=True)

@@ -245,6 +245,8 @@ def plan(
     known: dict[str, str],
     now: dict[str, str],
     lacking: list[str],
+    once: bool = False,
+    again: bool = False,
 ) -> Plan:
     """Decide what to install and to update.
 
@@ -257,8 +259,21 @@ def plan(
     :param known: checksum of each module when it was loaded last; empty: nobody wrote them down.
     :param now: checksum of each installed module in the image.
     :param lacking: those of ``modules`` that the image does not have.
+    :param once: a database of this name was initialised before.
+    :param again: a person asked to initialise it all the same.
     """
     fresh = states.get("base") != "installed" or state == "initialising"
+    if fresh and once and not again and state != "initialising":
+        return Plan(
+            "the database was initialised before and is empty now. Restore a dump:"
+            " playbooks/upgrade.yml -e odoo_k8s_backup=FILE -e odoo_k8s_upgrade_back=true;"
+            " or begin anew, without any data: playbooks/odoo.yml -e odoo_k8s_initialise_again=true"
+        )
+    if mode == "init" and state == "upgrading":
+        return Plan(
+            "an upgrade changed a part of the database and did not end."
+            " Run playbooks/upgrade.yml, which says how to go on and how to go back"
+        )
     if not fresh and not version.startswith(series + "."):
         return Plan(
             f"the database is of Odoo {version}, this image is {series}."
@@ -269,8 +284,8 @@ def plan(
     if unknown:
         return Plan("the image has no module named " + ", ".join(unknown))
     changed = sorted(name for name, value in now.items() if known and known.get(name) != value)
-    if states and mode != "init" and (not known or "base" in changed):
-        # Updating base updates all that is installed.
+    if states and mode != "init" and (not known or "base" in changed or state == "upgrading"):
+        # Updating base updates all that is installed. What an upgrade that was killed has updated is not known.
         changed = ["base"]
     half_way = any(value in ("to install", "to upgrade", "to remove") for value in states.values())
     if not missing and (fresh or half_way):
@@ -321,6 +336,8 @@ def main() -> None:
         known=known,
         now=checksums(name for name, value in states.items() if value in ("installed", "to upgrade")),
         lacking=[name for name in modules if not odoo.modules.get_module_path(name, display_warning=False)],
+        once=database.was_initialised(),
+        again=os.environ.get("ODOO_INITIALISE_AGAIN") == "1",
     )
     if wanted.refusal:
         give_up(
@@ -339,7 +356,7 @@ def main() -> None:
         os._exit(0)
     if wanted.install or wanted.update:
         if not wanted.fresh:
-            set_state(connection, "upgrading")
+            set_state(connection, "installing" if mode == "init" else "upgrading")
         say(what.format("installing", "updating"))
         try:
             load(wanted.install, wanted.update)
@@ -353,6 +370,7 @@ def main() -> None:
             raise
     if wanted.install or wanted.update or state != "ready" or not settled(connection):
         finish(wanted.fresh, wanted.keep)
+    database.remember_initialised()
     if wanted.due:
         say(
             "warning: files changed since these modules were last updated: {}; run the upgrade playbook".format(

@@ -211,3 +211,35 @@ def test_odoo_is_there_with_its_parts(scripts: Scripts, odoo_of: Any, major: int
     odoo = scripts["initialise"].import_odoo()
     assert odoo.api and odoo.modules and odoo.tools
     assert odoo.SUPERUSER_ID == 1
+
+
+@pytest.mark.parametrize("mode", ["init", "plan", "upgrade"])
+def test_an_initialised_database_that_is_empty_is_not_initialised_anew(scripts: Scripts, mode: str) -> None:
+    planned = decide(scripts, mode, **EMPTY, once=True)
+    assert "was initialised before and is empty now" in planned.refusal
+    assert "odoo_k8s_backup=FILE" in planned.refusal
+    assert (planned.install, planned.update) == ([], [])
+    asked_for = decide(scripts, mode, **EMPTY, once=True, again=True)
+    assert (asked_for.refusal, asked_for.fresh, asked_for.install) == ("", True, ["base", "web", "bus"])
+
+
+def test_a_first_initialisation_that_was_killed_goes_on(scripts: Scripts) -> None:
+    planned = decide(scripts, state="initialising", states={"base": "to install"}, version="", once=True)
+    assert (planned.refusal, planned.fresh) == ("", True)
+
+
+@pytest.mark.parametrize("changes", [{}, {"now": {**SUMS, "web": "x"}}, {"states": {**STATES, "bus": "to upgrade"}}])
+def test_a_deployment_does_not_finish_what_an_upgrade_left(scripts: Scripts, changes: dict[str, Any]) -> None:
+    """A half changed schema is not marked ready by the image of before."""
+    assert "playbooks/upgrade.yml" in decide(scripts, "init", state="upgrading", **changes).refusal
+
+
+@pytest.mark.parametrize("mode", ["plan", "upgrade"])
+def test_an_upgrade_after_one_that_was_killed_updates_everything(scripts: Scripts, mode: str) -> None:
+    planned = decide(scripts, mode, state="upgrading")
+    assert (planned.refusal, planned.update) == ("", ["base"])
+
+
+def test_an_installation_that_was_killed_is_finished_by_a_deployment(scripts: Scripts) -> None:
+    planned = decide(scripts, state="installing", states={**STATES, "crm": "to install"})
+    assert (planned.refusal, planned.install) == ("", ["base"])

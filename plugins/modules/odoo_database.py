@@ -1,0 +1,326 @@
+#!/usr/bin/python
+# Copyright: Odoo Deploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: odoo_database
+short_description: Dumps Odoo's database before an upgrade, and restores a dump beside it
+description:
+  - Says which dump an upgrade may go back to, takes that dump, or puts a dump in the place of the database.
+  - A dump gets its name only once it was read back whole and holds a database in state V(ready).
+  - A restore fills the database NAME_restoring, checks it, and exchanges both names in one transaction.
+    The database of before is kept as NAME_broken_TIME; a restore that fails leaves it where it was.
+version_added: 1.3.0
+author: Odoo Deploy contributors (@odoo-deploy)
+options:
+  act:
+    description:
+      - V(look) changes nothing and returns RV(decision).
+      - V(dump) takes a dump, and refuses where the database is not in state V(ready).
+      - V(restore) puts O(file) in the place of the database.
+    type: str
+    choices: [look, dump, restore]
+    required: true
+  name:
+    description: Name of the database.
+    type: str
+    required: true
+  owner:
+    description: Owner of a restored database.
+    type: str
+    default: odoo
+  port:
+    description: Port of the server, which is reached by its socket.
+    type: int
+    default: 5432
+  folder:
+    description: Folder of dumps.
+    type: path
+    required: true
+  file:
+    description: A dump (pg_dump -Fc) on this machine. Required for V(restore).
+    type: path
+  back:
+    description: With V(look), the question is what to go back to; nothing will be updated.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Says whether it would dump or restore.
+    support: full
+  diff_mode:
+    description: There is nothing to show a difference of.
+    support: none
+requirements:
+  - Runs as the account of PostgreSQL's superuser.
+  - psycopg2, and PostgreSQL 13 or newer.
+"""
+
+EXAMPLES = r"""
+- name: Restore the dump
+  odoo_deploy.stack.odoo_database:
+    act: restore
+    name: odoo
+    folder: /var/lib/postgresql/odoo-backups
+    file: /var/lib/postgresql/odoo-backups/odoo-20260101T120000Z.pgc
+  become: true
+  become_user: postgres
+"""
+
+RETURN = r"""
+standby:
+  description: Whether the server accepts no writes; then nothing else was done.
+  returned: always
+  type: bool
+decision:
+  description: C(act) is dump, use or refuse; C(file) is the dump to use; C(reason) is why it refuses.
+  returned: with V(look) on the server that accepts writes
+  type: dict
+file:
+  description: The dump that was taken or restored.
+  returned: with V(dump) and V(restore) on the server that accepts writes
+  type: str
+broken:
+  description: New name of the database that was replaced; empty where there was none.
+  returned: with V(restore) on the server that accepts writes
+  type: str
+"""
+
+import contextlib
+import glob
+import os
+import platform
+import subprocess
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.odoo_deploy.stack.plugins.module_utils.odoo_database import (
+    READY,
+    STATE,
+    Decision,
+    Seen,
+    decide,
+    state_in,
+    tables_in,
+)
+
+try:
+    import psycopg2
+    from psycopg2.extensions import quote_ident
+
+    MISSING = ""
+except ImportError:
+    MISSING = traceback.format_exc()
+
+# One dump or restore at a time, also where a killed run has left one at work. "odoodbrs"
+LOCK = 0x6F646F6F64627273
+
+
+class Problem(Exception):
+    """Something that a person has to read."""
+
+
+def connect(dbname: str, port: int) -> Any:
+    connection = psycopg2.connect(dbname=dbname, port=port, connect_timeout=10, application_name="odoo_database")
+    connection.autocommit = True
+    return connection
+
+
+def one(connection: Any, query: str, *values: Any) -> Any:
+    """First column of the first row; None: no row."""
+    with connection.cursor() as cursor:
+        cursor.execute(query, values)
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def execute(connection: Any, statement: str, *values: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values or None)
+
+
+def call(*argv: str) -> str:
+    """Output of a program; a Problem with the last line that it wrote where it fails."""
+    done = subprocess.run(argv, check=False, capture_output=True, text=True)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        errors = [line for line in lines if "error" in line] or lines
+        raise Problem(errors[0] if errors[0].startswith(argv[0]) else f"{argv[0]}: {errors[0]}")
+    return done.stdout
+
+
+def fault(file: str) -> str:
+    """Why the dump cannot be restored; empty: it was read to its end and holds a database that pods may serve."""
+    if not Path(file).is_file():
+        return "there is no such file"
+    try:
+        call("pg_restore", "--file", os.devnull, file)
+        state = state_in(call("pg_restore", "--data-only", "--table", "ir_config_parameter", "--file", "-", file))
+    except Problem as problem:
+        return str(problem)
+    return "" if state == READY else "the database in it is {}".format(state or "not one that a deployment made ready")
+
+
+def exists(server: Any, name: str) -> bool:
+    return bool(one(server, "SELECT true FROM pg_database WHERE datname = %s", name))
+
+
+def state(name: str, port: int) -> tuple[bool, str]:
+    """Whether Odoo's tables are in the database, and its state."""
+    with contextlib.closing(connect(name, port)) as database:
+        if not one(database, "SELECT to_regclass('public.ir_module_module') IS NOT NULL"):
+            return False, ""
+        if not one(database, "SELECT to_regclass('public.ir_config_parameter') IS NOT NULL"):
+            return False, ""
+        return True, one(database, "SELECT value FROM ir_config_parameter WHERE key = %s", STATE) or ""
+
+
+def look(server: Any, options: dict[str, Any]) -> Decision:
+    name, port = options["name"], options["port"]
+    there = exists(server, name)
+    initialised, now = state(name, port) if there else (False, "")
+    dumps = sorted(map(str, Path(options["folder"]).glob(glob.escape(name) + "-*.pgc")), reverse=True)
+    seen = Seen(
+        server=platform.node(),
+        name=name,
+        exists=there,
+        initialised=initialised,
+        state=now,
+        dumps=dumps,
+        given=options["file"] or "",
+        given_fault=fault(options["file"]) if options["file"] else "",
+    )
+    return decide(seen, options["back"])
+
+
+def dump(server: Any, options: dict[str, Any]) -> str:
+    """Path of the new dump."""
+    name, port, folder = options["name"], options["port"], Path(options["folder"])
+    decision = look(server, {**options, "file": None, "back": False})
+    if decision.act != "dump":
+        raise Problem(decision.reason)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for old in folder.glob(glob.escape(name) + "-*.pgc.part"):
+        old.unlink()
+    file = folder / "{}-{}.pgc".format(name, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
+    part = Path(f"{file}.part")
+    os.umask(0o077)
+    try:
+        call("pg_dump", "--port", str(port), "--format", "custom", "--file", str(part), "--dbname", name)
+        wrong = fault(str(part))
+        if wrong:
+            raise Problem(f"the dump of {name} is not whole: {wrong}")
+        with part.open("rb") as stream:
+            os.fsync(stream.fileno())
+        part.rename(file)
+        descriptor = os.open(folder, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            part.unlink()
+    return str(file)
+
+
+def restore(server: Any, options: dict[str, Any]) -> str:
+    """New name of the database that was replaced; empty where there was none."""
+    name, port, file = options["name"], options["port"], options["file"]
+    wrong = fault(file)
+    if wrong:
+        raise Problem(f"{file} cannot be restored: {wrong}")
+    beside = name + "_restoring"
+    ident, owner = quote_ident(beside, server), quote_ident(options["owner"], server)
+    # What a restore that was killed has left.
+    execute(server, f"DROP DATABASE IF EXISTS {ident} WITH (FORCE)")
+    execute(server, f"CREATE DATABASE {ident} OWNER {owner} TEMPLATE template0 ENCODING 'UTF8'")
+    # As the role postgres_primary leaves a database.
+    execute(server, f"REVOKE CONNECT, TEMPORARY ON DATABASE {ident} FROM PUBLIC")
+    call("pg_restore", "--port", str(port), "--exit-on-error", "--dbname", beside, file)
+    with contextlib.closing(connect(beside, port)) as restored:
+        if restored.server_version < 150000:
+            execute(restored, f"ALTER SCHEMA public OWNER TO {owner}")
+        tables = one(
+            restored,
+            "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+            " WHERE relkind IN ('r', 'p') AND nspname !~ '^pg_' AND nspname <> 'information_schema'",
+        )
+    wanted = tables_in(call("pg_restore", "--list", file))
+    if tables != wanted:
+        raise Problem(f"{beside} has {tables} tables, {file} has {wanted}")
+    found = state(beside, port)[1]
+    if found != READY:
+        raise Problem(f"{beside} is {found or 'not marked ready'}")
+    return exchange(server, name, beside)
+
+
+def exchange(server: Any, name: str, beside: str) -> str:
+    """``beside`` becomes ``name``, and ``name`` NAME_broken_TIME, in one transaction."""
+    broken = "{}_broken_{}".format(name, time.strftime("%Y%m%d%H%M%S", time.gmtime())) if exists(server, name) else ""
+    old, new = quote_ident(name, server), quote_ident(beside, server)
+    renames = f"ALTER DATABASE {new} RENAME TO {old}"
+    if broken:
+        renames = f"ALTER DATABASE {old} RENAME TO {quote_ident(broken, server)}; " + renames
+    for left in reversed(range(20)):
+        execute(
+            server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN (%s, %s)", name, beside
+        )
+        try:
+            execute(server, f"BEGIN; {renames}; COMMIT")
+            return broken
+        except psycopg2.errors.ObjectInUse:
+            execute(server, "ROLLBACK")
+            if not left:
+                raise
+            time.sleep(0.5)
+    raise AssertionError("the last try returns or raises")
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "act": {"type": "str", "choices": ["look", "dump", "restore"], "required": True},
+            "name": {"type": "str", "required": True},
+            "owner": {"type": "str", "default": "odoo"},
+            "port": {"type": "int", "default": 5432},
+            "folder": {"type": "path", "required": True},
+            "file": {"type": "path"},
+            "back": {"type": "bool", "default": False},
+        },
+        required_if=[("act", "restore", ("file",))],
+        supports_check_mode=True,
+    )
+    if MISSING:
+        module.fail_json(msg=missing_required_lib("psycopg2"), exception=MISSING)
+    options = module.params
+    result: dict[str, Any] = {"changed": False}
+    try:
+        with contextlib.closing(connect("postgres", options["port"])) as server:
+            result["standby"] = one(server, "SELECT pg_is_in_recovery()")
+            if result["standby"]:
+                module.exit_json(**result)
+            if options["act"] == "look":
+                result["decision"] = vars(look(server, options))
+                module.exit_json(**result)
+            result["changed"] = True
+            result["file"] = options["file"] or ""
+            if module.check_mode:
+                module.exit_json(**result)
+            if not one(server, "SELECT pg_try_advisory_lock(%s)", LOCK):
+                raise Problem(f"another dump or restore is at work on {platform.node()}; wait until it has ended")
+            if options["act"] == "dump":
+                result["file"] = dump(server, options)
+            else:
+                result["broken"] = restore(server, options)
+    except (Problem, psycopg2.Error, OSError) as error:
+        module.fail_json(msg=str(error).strip())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
