@@ -57,7 +57,7 @@ def deploy(args: argparse.Namespace, output: Output) -> None:
         finally:
             run.end_others(keep=set())
     output.close()
-    result = report.collect(args.steps, found.result(), run.checks)
+    result = report.collect(args.steps, found.result(), run.checks, run.diary.ports)
     output.emit("run.report", **result)
     for line in report.lines(result):
         output.say(line)
@@ -158,7 +158,8 @@ class Run:
         step, played = work.step, work.result.result()
         seconds = round(self.clock() - work.began, 1)
         ended = {"state": journal.APPLIED} if played.ok else {"state": journal.FAILED, "error": played.cause}
-        self.diary.record(step.number, seconds=seconds, changed=played.changed, **ended)
+        ports = {"ports": played.custom["run_ports"]} if "run_ports" in played.custom else {}
+        self.diary.record(step.number, seconds=seconds, changed=played.changed, **ended, **ports)
         self.changed += played.changed
         if played.ok:
             self.unverified.append(step)

@@ -19,7 +19,7 @@ RUNNING, APPLIED, VERIFIED, FAILED = "running", "applied", "verified", "failed"
 
 
 class Journal:
-    """data: {version, deployment, network, steps: {number: {state, started, seconds, changed, log, checks, error}}}."""
+    """data: {version, deployment, network, steps: {number: {state, started, seconds, changed, log, checks, …}}}."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -48,6 +48,13 @@ class Journal:
             entry = {"started": datetime.datetime.now().astimezone().isoformat(timespec="seconds")}
         self.data["steps"][str(number)] = {**entry, **fields}
         self.write()
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """What the steps' playbooks said of ports that people may open."""
+        return {
+            name: int(port) for entry in self.data["steps"].values() for name, port in entry.get("ports", {}).items()
+        }
 
     def write(self) -> None:
         """Replaces the file atomically."""

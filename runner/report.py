@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runner import paths
@@ -33,14 +33,19 @@ def _taken() -> dict[str, str]:
         return {}
 
 
-def collect(steps: Sequence[Step], hosts: Sequence[Host], checks: Sequence[Event]) -> dict[str, Any]:
-    """The report as data: {cluster, hosts, links, credentials, checks}."""
+def collect(
+    steps: Sequence[Step], hosts: Sequence[Host], checks: Sequence[Event], ports: Mapping[str, int]
+) -> dict[str, Any]:
+    """The report as data: {cluster, hosts, links, credentials, checks}; ports: what the steps' playbooks said."""
     links = [
-        {"title": link.title.format(name=host.name), "url": link.url.format(name=host.name, address=host.address)}
+        {
+            "title": link.title.format(name=host.name),
+            "url": link.url.format(name=host.name, address=host.address, port=ports.get(link.port)),
+        }
         for step in reversed(steps)
         for link in step.links
         for host in hosts
-        if link.group in host.groups
+        if link.group in host.groups and (not link.port or link.port in ports)
     ]
     credentials = [
         {"title": title, "path": paths.shown(paths.DEPLOY / path)}

@@ -25,7 +25,7 @@ def run(output: Output) -> None:
     for machine in nodes.load().machines if hosts else ():  # the inventory holds those that run
         if machine.name not in running:
             hosts.append(inventory.Host(machine.name, machine.address, machine.groups, "does not run"))
-    result = report.collect(STEPS, hosts, [])
+    result = report.collect(STEPS, hosts, [], diary.ports)
     working = f"{at_work.command} (process {at_work.pid}, since {at_work.started})" if at_work else ""
     output.emit(
         "status",

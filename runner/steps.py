@@ -18,7 +18,8 @@ class Link:
 
     title: str
     group: str
-    url: str  # {address} and {name} are the host's
+    url: str  # {address} and {name} are the host's, {port} is what the step's playbook last said (set_stats run_ports)
+    port: str = ""  # its name there; the link is shown where the playbook has said it
 
 
 @dataclass(frozen=True)
@@ -51,23 +52,23 @@ STEPS = (
         "monitoring",
         "Prometheus to be ready",
         needs=(1,),
-        links=(Link("Prometheus", "kubernetes", "http://{address}:30090/"),),
+        links=(Link("Prometheus", "kubernetes", "http://{address}:{port}/", "prometheus"),),
     ),
     Step(3, "Starts Postgresql Master-Slave VMs", "postgres", "the standby to stream", addresses_of=1),
     Step(
         4,
         "Deploys Odoo app on Minikube",
         "odoo",
-        "three Odoo pods to be ready",
+        "the Odoo pods to be ready",
         needs=(1, 3),
-        links=(Link("Odoo, by the cluster", "kubernetes", "http://{address}:32242/"),),
+        links=(Link("Odoo, by the cluster", "kubernetes", "http://{address}:{port}/", "odoo"),),
         credentials=(("Odoo login admin, password", "secrets/odoo_admin_password"),),
     ),
     Step(
         5,
         "Starts Nginx proxies VMs",
         "nginx",
-        "both proxies to answer",
+        "the proxies to answer",
         needs=(4,),
         links=(Link("Odoo, through {name}", "nginx", "http://{address}/"),),
     ),

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from support import odoo
 from support.deployment import Cluster, Deployment
-from support.odoo import Door
+from support.odoo import Door, Odoo, Visitor
 
 
 @pytest.fixture(scope="session")
@@ -27,10 +28,23 @@ def cluster(deployment: Deployment) -> Cluster:
 
 
 @pytest.fixture(scope="session")
-def odoo_pods(cluster: Cluster) -> list[str]:
+def app(deployment: Deployment) -> Odoo:
+    """Odoo as the cluster runs it."""
+    return Odoo(deployment)
+
+
+@pytest.fixture(scope="session")
+def odoo_pods(app: Odoo) -> list[str]:
     """Names of the pods that answer web requests."""
-    selector = "app.kubernetes.io/name=odoo,app.kubernetes.io/component=web"
-    return [pod.metadata.name for pod in cluster.pods("odoo", selector)]
+    return [pod.metadata.name for pod in app.pods()]
+
+
+@pytest.fixture(scope="session")
+def visitor(app: Odoo) -> Iterator[Visitor]:
+    """Who logs in: a user of the verification's own, with no rights but an employee's, gone at its end."""
+    visitor = Visitor(app)
+    yield visitor
+    visitor.leave()
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +58,7 @@ def node_door(deployment: Deployment) -> Door:
 
 
 @pytest.fixture
-def pod_doors(cluster: Cluster, odoo_pods: list[str]) -> list[Door]:
+def pod_doors(cluster: Cluster, app: Odoo, odoo_pods: list[str]) -> list[Door]:
     """Each pod by itself."""
-    return [Door(cluster.pod_url("odoo", pod, 8069), verify=cluster.ca, cert=cluster.certificate) for pod in odoo_pods]
+    urls = [cluster.pod_url(app.namespace, pod, app.port) for pod in odoo_pods]
+    return [Door(url, verify=cluster.ca, cert=cluster.certificate) for url in urls]

@@ -9,14 +9,23 @@ from typing import Any
 import pytest
 import requests
 from support.deployment import Cluster, Deployment, eventually
+from support.odoo import Odoo
 from support.promql import metrics
 
 SCRAPE = 15  # seconds between two readings
 
 
 @pytest.fixture(scope="module")
-def prometheus(deployment: Deployment) -> Prometheus:
-    return Prometheus(f"http://{next(iter(deployment.nodes.values()))}:30090")
+def namespace(deployment: Deployment) -> str:
+    """Where Prometheus is."""
+    workload = deployment.cluster.workload(deployment.name, field_selector="metadata.name=prometheus")
+    return str(workload.metadata.namespace)
+
+
+@pytest.fixture(scope="module")
+def prometheus(deployment: Deployment, namespace: str) -> Prometheus:
+    port = deployment.cluster.node_ports(namespace, "prometheus")["http"]
+    return Prometheus(f"http://{next(iter(deployment.nodes.values()))}:{port}")
 
 
 class Prometheus:
@@ -58,17 +67,20 @@ def test_alert_rules_are_evaluated(prometheus: Prometheus) -> None:
 
 
 @pytest.mark.monitoring
-def test_cadvisor_runs_on_every_node(cluster: Cluster) -> None:
+def test_cadvisor_runs_on_every_node(cluster: Cluster, namespace: str) -> None:
     """cAdvisor runs on every node"""
-    status = cluster.apps.read_namespaced_daemon_set("cadvisor", "monitoring").status
+    status = cluster.apps.read_namespaced_daemon_set("cadvisor", namespace).status
     assert status.number_ready == len(cluster.core.list_node().items)
 
 
 @pytest.mark.nginx
 def test_every_target_is_up(prometheus: Prometheus, deployment: Deployment) -> None:
-    """Every target of Prometheus is up: the machines, the PostgreSQL servers and the proxies' figures among them"""
-    eventually(lambda: prometheus.assert_up("prometheus", "cadvisor", "node", "postgres", "nginx"), seconds=4 * SCRAPE)
-    for job, group in (("node", "machines"), ("postgres", "postgres"), ("nginx", "nginx")):
+    """Every target of Prometheus is up: machines, PostgreSQL servers and, where they are shown, the proxies' figures"""
+    jobs = {"node": "machines", "postgres": "postgres"}
+    if any(machine.shows_figures() for machine in deployment.machines("nginx")):
+        jobs["nginx"] = "nginx"
+    eventually(lambda: prometheus.assert_up("prometheus", "cadvisor", *jobs), seconds=4 * SCRAPE)
+    for job, group in jobs.items():
         instances = {instance for name, instance in prometheus.targets() if name == job}
         assert instances == set(deployment.names(group)), job
 
@@ -88,13 +100,12 @@ def test_every_rule_reads_what_there_is(prometheus: Prometheus) -> None:
 
 
 @pytest.mark.odoo
-def test_cadvisor_sees_odoo(prometheus: Prometheus, odoo_pods: list[str]) -> None:
+def test_cadvisor_sees_odoo(prometheus: Prometheus, app: Odoo, odoo_pods: list[str]) -> None:
     """Prometheus holds cAdvisor's series of each Odoo pod, by the pod's name"""
 
     def check() -> None:
-        series = prometheus.api("query", query='container_memory_working_set_bytes{namespace="odoo",container="odoo"}')[
-            "result"
-        ]
+        query = f'container_memory_working_set_bytes{{namespace="{app.namespace}",container="odoo"}}'
+        series = prometheus.api("query", query=query)["result"]
         seen = {entry["metric"]["pod"] for entry in series if float(entry["value"][1]) > 0}
         assert set(odoo_pods) <= seen, f"no series of {set(odoo_pods) - seen}"
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 
 import psycopg
@@ -43,7 +44,6 @@ def test_machines_run(machines: list[Machine]) -> None:
 
 def test_standby_streams(primary: Machine, standbys: list[Machine]) -> None:
     """Every standby streams from the primary through a slot of its own"""
-    assert standbys
     query = (
         "SELECT count(*) FROM pg_stat_replication r JOIN pg_replication_slots s ON s.active_pid = r.pid"
         " WHERE r.state = 'streaming'"
@@ -51,6 +51,17 @@ def test_standby_streams(primary: Machine, standbys: list[Machine]) -> None:
     assert int(sql(primary, query)) == len(standbys)
     for standby in standbys:
         assert sql(standby, "SELECT status FROM pg_stat_wal_receiver") == "streaming", standby.name
+
+
+def test_synchronous_replication_is_in_force(primary: Machine, standbys: list[Machine]) -> None:
+    """The primary waits for its standbys where it is set to: no suspension was left after they came back"""
+    suspended = primary.run("find /etc/postgresql -name 99-sync-suspended.conf")
+    assert not (standbys and suspended), (
+        f"{primary.name} waits for no standby though all of them stream: {suspended} is still there"
+    )
+    wanted = sql(primary, "SHOW synchronous_standby_names")
+    if wanted and standbys:
+        assert int(sql(primary, "SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')")) > 0
 
 
 def test_row_reaches_the_standby(primary: Machine, standbys: list[Machine]) -> None:
@@ -107,17 +118,27 @@ def test_listens_only_where_needed(machines: list[Machine]) -> None:
         assert machine.address in listening
 
 
-def test_backups_are_kept(deployment: Deployment, primary: Machine) -> None:
-    """A whole backup is in the repository, and the WAL of this moment gets there"""
-    if sql(primary, "SHOW archive_mode") == "off":  # postgres_backup_enabled: false
+def test_backups_are_kept(deployment: Deployment, machines: list[Machine], primary: Machine) -> None:
+    """Where backups are taken, a whole one is in the repository, and the WAL of this moment gets there"""
+    keepers = [
+        machine.name
+        for machine in {machine.name: machine for machine in [*machines, *deployment.machines("backup")]}.values()
+        if machine.host.run("systemctl is-enabled --quiet postgres-backup-check.timer").rc == 0
+    ]
+    archives = sql(primary, "SHOW archive_mode") != "off"
+    assert archives == bool(keepers), (
+        f"{primary.name} archives: {archives}; backups are taken by: {keepers or 'nobody'}"
+    )
+    if not archives:
         return
+    (stanza,) = re.findall(r"--stanza=(\S+)", sql(primary, "SHOW archive_command"))
     segment = sql(primary, "SELECT pg_walfile_name(pg_switch_wal())")
 
     def archived() -> None:
         assert sql(primary, "SELECT coalesce(last_archived_wal, '') FROM pg_stat_archiver")[:24] >= segment
 
     def backed_up() -> None:
-        told = primary.run(f"runuser -u postgres -- pgbackrest --stanza={deployment.name} --output=json info")
+        told = primary.run(f"runuser -u postgres -- pgbackrest --stanza={stanza} --output=json info")
         backups = json.loads(told)[0]["backup"]
         assert backups and not backups[-1]["error"], backups
 

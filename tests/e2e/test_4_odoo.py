@@ -1,55 +1,55 @@
 # Copyright: Odoo Deploy contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 4: three Odoo pods that behave as one."""
+"""Step 4: Odoo's pods, as many as there are, that behave as one."""
 
 from __future__ import annotations
 
 import base64
 import os
-import re
 import uuid
 
 import pytest
 from support.deployment import Cluster, Deployment
-from support.odoo import Door
+from support.odoo import BUNDLE, LOGIN_PAGE, NAME, Door, Odoo, Visitor, references
 
 pytestmark = pytest.mark.odoo
 
-WEB = "app.kubernetes.io/name=odoo,app.kubernetes.io/component=web"
-
 
 @pytest.fixture(scope="module")
-def admin(node_door: Door, deployment: Deployment) -> Door:
-    node_door.log_in("admin", deployment.secret("odoo_admin_password"))
-    return node_door
+def user(node_door: Door, visitor: Visitor) -> Door:
+    return visitor.enter(node_door)
 
 
-def test_three_pods_are_ready(cluster: Cluster) -> None:
-    """Three Odoo pods are ready, of one image"""
-    (web,) = cluster.apps.list_namespaced_deployment("odoo", label_selector=WEB).items
-    assert web.spec.replicas == web.status.ready_replicas == web.status.updated_replicas == 3
-    pods = cluster.pods("odoo", WEB)
+def test_pods_are_ready(app: Odoo, cluster: Cluster) -> None:
+    """Every Odoo pod that is wanted is ready, of one image"""
+    workloads = cluster.apps.list_namespaced_deployment(app.namespace, label_selector=NAME).items
+    assert {workload.metadata.labels["app.kubernetes.io/component"] for workload in workloads} == {"web", "cron"}
+    for workload in workloads:
+        wanted, status = workload.spec.replicas, workload.status
+        counts = [status.replicas, status.ready_replicas, status.updated_replicas]
+        assert wanted and counts == [wanted] * 3, f"{workload.metadata.name}: {counts} of {wanted}"
+    pods = app.pods(NAME + ",app.kubernetes.io/component in (web, cron)")
     assert len({pod.status.container_statuses[0].image_id for pod in pods}) == 1
 
 
 def test_login_page(node_door: Door) -> None:
-    """The login page answers on NodePort 32242"""
-    assert node_door.get("/web/login").status_code == 200
+    """The login page answers on the nodes' port"""
+    assert node_door.follow(LOGIN_PAGE).status_code == 200
 
 
-def test_session_works_on_every_pod(admin: Door, pod_doors: list[Door]) -> None:
+def test_session_works_on_every_pod(user: Door, pod_doors: list[Door]) -> None:
     """A session opened at the node's port is known to each pod by address"""
-    uid = admin.user_id()
+    uid = user.user_id()
     assert uid
     for door in pod_doors:
-        door.session_id = admin.session_id
+        door.session_id = user.session_id
         assert door.user_id() == uid, door.url
 
 
-def test_logout_reaches_every_pod(deployment: Deployment, pod_doors: list[Door]) -> None:
+def test_logout_reaches_every_pod(visitor: Visitor, pod_doors: list[Door]) -> None:
     """A session closed on one pod is closed on the others"""
     first, *others = pod_doors
-    first.log_in("admin", deployment.secret("odoo_admin_password"))
+    visitor.enter(first)
     for door in others:
         door.session_id = first.session_id
         assert door.user_id(), door.url
@@ -58,12 +58,12 @@ def test_logout_reaches_every_pod(deployment: Deployment, pod_doors: list[Door])
         assert not door.user_id(), door.url
 
 
-def test_attachment_is_on_every_pod(admin: Door, pod_doors: list[Door]) -> None:
+def test_attachment_is_on_every_pod(user: Door, pod_doors: list[Door]) -> None:
     """An attachment uploaded through one pod is downloaded byte-identical from the others"""
     content = os.urandom(65536)
     first, *others = pod_doors
     for door in pod_doors:
-        door.session_id = admin.session_id
+        door.session_id = user.session_id
     values = {
         "name": f"verify-{uuid.uuid4().hex}.bin",
         "datas": base64.b64encode(content).decode(),
@@ -82,38 +82,30 @@ def test_attachment_is_on_every_pod(admin: Door, pod_doors: list[Door]) -> None:
 
 def test_bundles_are_the_same_on_every_pod(pod_doors: list[Door], node_door: Door) -> None:
     """Every pod names the same asset bundles"""
-    pages = {tuple(sorted(bundles(door.get("/web/login").text))) for door in pod_doors}
+    pages = {tuple(sorted(references(door.follow(LOGIN_PAGE).text, BUNDLE))) for door in pod_doors}
     assert len(pages) == 1
     assert pages.pop()
 
 
-def bundles(page: str) -> set[str]:
-    return {
-        match[0].rsplit("/web/", 1)[1] for match in re.finditer(r"/web/(?:content|assets)/[^\"' ]+\.(?:js|css)", page)
-    }
-
-
-def test_no_secret_in_configmaps(cluster: Cluster, deployment: Deployment) -> None:
+def test_no_secret_in_configmaps(cluster: Cluster, app: Odoo, deployment: Deployment) -> None:
     """No secret stands in a ConfigMap, a pod's specification or a pod's log"""
-    assert {"odoo_admin_password"} <= set(deployment.secrets)
+    assert deployment.secrets
     texts = {
         f"ConfigMap {item.metadata.name}": str(item.data)
-        for item in cluster.core.list_namespaced_config_map("odoo").items
+        for item in cluster.core.list_namespaced_config_map(app.namespace).items
     }
-    for pod in cluster.core.list_namespaced_pod("odoo").items:
+    for pod in cluster.core.list_namespaced_pod(app.namespace).items:
         texts[f"specification of {pod.metadata.name}"] = str(pod.spec)
         if pod.status.phase != "Pending":
-            texts[f"log of {pod.metadata.name}"] = cluster.core.read_namespaced_pod_log(
-                pod.metadata.name, "odoo", tail_lines=5000
-            )
+            texts[f"log of {pod.metadata.name}"] = app.log(pod.metadata.name, lines=5000)
     for where, text in texts.items():
         leaked = [name for name, secret in deployment.secrets.items() if secret in text]
         assert not leaked, f"{where} holds {leaked}"
 
 
-def test_pods_are_restricted(cluster: Cluster) -> None:
+def test_pods_are_restricted(app: Odoo) -> None:
     """Odoo's pods run as nobody special: no root, no capability, no token, a read-only root"""
-    pods = cluster.pods("odoo", "app.kubernetes.io/name=odoo")
+    pods = app.pods(NAME)
     assert pods
     for pod in pods:
         assert pod.spec.automount_service_account_token is False, pod.metadata.name

@@ -105,7 +105,7 @@ def test_the_encryption_of_a_repository_stays(site: Site) -> None:
     """Turning it off is refused before anything is touched, with the way to do it."""
 
     def files(machine: Machine) -> str:
-        return machine.run("sha256sum /etc/pgbackrest/*.* /etc/pgbackrest/conf.d/*")
+        return machine.run("find /etc/pgbackrest -type f -exec sha256sum {} +")
 
     before = [files(machine) for machine in (site.pg1, site.pg2)]
     site.must_refuse("converge.yml", "postgres_backup_repository_path another folder", postgres_backup_encrypted=False)

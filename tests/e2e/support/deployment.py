@@ -30,12 +30,12 @@ Result = TypeVar("Result")
 
 
 def eventually(what: Callable[[], Result], seconds: float, every: float = 1.0) -> Result:
-    """The result of `what` once it raises no AssertionError, within so many seconds."""
+    """The result of `what` once what it asserts holds and what it asks answers, within so many seconds."""
     deadline = time.monotonic() + seconds
     while True:
         try:
             return what()
-        except AssertionError:
+        except (AssertionError, requests.ConnectionError, requests.Timeout):
             if time.monotonic() > deadline:
                 raise
             time.sleep(every)
@@ -81,6 +81,10 @@ class Machine:
         assert self.run("systemctl is-active prometheus-node-exporter") == "active"
         page = requests.get(f"http://{self.address}:9100/metrics", timeout=10, proxies={"http": ""}).text
         assert f'nodename="{self.name}"' in page, self.name
+
+    def shows_figures(self) -> bool:
+        """A proxy's figures of its access log are read by mtail, where they are wanted."""
+        return bool(self.host.run("systemctl is-enabled --quiet mtail.service").rc == 0)
 
     def listening(self) -> set[str]:
         """Local TCP addresses that something listens on, as ADDRESS:PORT."""
@@ -142,7 +146,11 @@ class Deployment:
 
     @cached_property
     def cluster(self) -> Cluster:
-        return Cluster(DEPLOY_DIR / "kubeconfig")
+        return Cluster(self.kubeconfig)
+
+    @property
+    def kubeconfig(self) -> Path:
+        return DEPLOY_DIR / "kubeconfig"
 
 
 class Cluster:
@@ -153,10 +161,30 @@ class Cluster:
 
         assert kubeconfig.stat().st_mode & 0o077 == 0, f"{kubeconfig} can be read by others"
         config.load_kube_config(str(kubeconfig))
-        self.core, self.apps, self.client = client.CoreV1Api(), client.AppsV1Api(), client.ApiClient()
+        self.core: Any = client.CoreV1Api()
+        self.apps: Any = client.AppsV1Api()
+        self.client = client.ApiClient()
         configuration = self.client.configuration
         self.server, self.ca = configuration.host, configuration.ssl_ca_cert
         self.certificate = (configuration.cert_file, configuration.key_file)
+
+    def namespaces(self, deployment: str) -> list[str]:
+        """What the deployment made: its roles write its name on them."""
+        found = self.core.list_namespace(label_selector=f"odoo-deploy.deployment={deployment}").items
+        return [namespace.metadata.name for namespace in found]
+
+    def workload(self, deployment: str, **selection: str) -> Any:
+        """The one Deployment of a deployment's namespaces that a label_selector or a field_selector means."""
+        namespaces = self.namespaces(deployment)
+        every = self.apps.list_deployment_for_all_namespaces(**selection).items
+        found = [workload for workload in every if workload.metadata.namespace in namespaces]
+        names = [f"{workload.metadata.namespace}/{workload.metadata.name}" for workload in found]
+        assert len(found) == 1, f"{selection} in the namespaces {namespaces} of {deployment}: {names or 'nothing'}"
+        return found[0]
+
+    def node_ports(self, namespace: str, service: str) -> dict[str, int]:
+        """A Service's NodePorts, by the names of its ports."""
+        return {port.name: port.node_port for port in self.core.read_namespaced_service(service, namespace).spec.ports}
 
     def pods(self, namespace: str, selector: str) -> list[Any]:
         """Pods that are wanted: those on their way out do not count."""

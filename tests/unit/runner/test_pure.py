@@ -282,10 +282,12 @@ def test_inventory_and_report() -> None:
         ("n1", "10.0.0.9", ("nginx",)),
         ("n2", "10.0.0.10", ("nginx",)),
     ]
-    made = report.collect(STEPS, hosts, [{"title": "It works", "result": "passed", "message": ""}])
+    hosts.append(inventory.Host("node", "10.0.0.1", ("kubernetes",), ""))
+    made = report.collect(STEPS, hosts, [{"title": "It works", "result": "passed", "message": ""}], {"odoo": 31000})
     assert made["links"] == [
         {"title": "Odoo, through n1", "url": "http://10.0.0.9/"},
         {"title": "Odoo, through n2", "url": "http://10.0.0.10/"},
+        {"title": "Odoo, by the cluster", "url": "http://10.0.0.1:31000/"},
     ]
     assert "  ✔ It works" in report.lines(made)
 
