@@ -55,6 +55,13 @@ options:
     default: nodes.yml
     env:
       - name: ODOO_DEPLOY_NODES
+  deployment:
+    description:
+      - Whether the variables that join the roles of this collection are set too, as
+        P(odoo_deploy.stack.deployment#inventory) does for a static inventory.
+    type: bool
+    default: false
+    version_added: 1.3.0
   vagrant_projects:
     description:
       - Folders of the Vagrantfiles whose machines to list.
@@ -237,7 +244,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
-from ansible_collections.odoo_deploy.stack.plugins.plugin_utils import hosts, minikube, nodes, vagrant
+from ansible_collections.odoo_deploy.stack.plugins.plugin_utils import hosts, minikube, nodes, vagrant, wiring
 from ansible_collections.odoo_deploy.stack.plugins.plugin_utils.files import printable
 
 try:
@@ -277,6 +284,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         keep_cache, cached = self._cached(path, cache)
         found = hosts.collect(self._settings(cached))
         self._populate(self._usable(found))
+        if self.get_option("deployment"):
+            try:
+                wiring.apply(inventory, wiring.loading(loader))
+            except wiring.WiringError as error:
+                raise AnsibleParserError(str(error)) from None
         keep_cache()
 
     # Options

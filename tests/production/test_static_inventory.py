@@ -26,6 +26,7 @@ from support.deployment import DEPLOY_DIR, Deployment, Machine  # noqa: E402
 
 BIN = Path(sys.executable).parent
 NODES = Path(os.environ.get("ODOO_DEPLOY_NODES") or ROOT / "inventory" / "nodes.yml")
+INVENTORY = ("-i", "inventory/hosts.yml", "-i", "inventory/wiring.yml")
 # Programs that make machines or build images; where both are given nobody may start them.
 FORBIDDEN = ("vagrant", "docker", "minikube", "mmdebstrap")
 
@@ -100,6 +101,7 @@ def folder(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> 
     ansible(folder, "ansible-galaxy", "collection", "install", "--offline", "--no-deps", "-p", "collections", archive)
     installed = folder / "collections" / "ansible_collections" / "odoo_deploy" / "stack"
     shutil.copytree(installed / "inventory" / "group_vars", folder / "inventory" / "group_vars")
+    shutil.copy(installed / "inventory" / "wiring.example.yml", folder / "inventory" / "wiring.yml")
     (folder / "inventory" / "hosts.yml").write_text(yaml.safe_dump(static_inventory(deployment), sort_keys=False))
     (folder / "inventory" / "group_vars" / "all" / "production.yml").write_text(yaml.safe_dump(settings(deployment)))
     (folder / ".deploy").mkdir(mode=0o700)
@@ -133,7 +135,7 @@ def ansible(folder: Path, program: str, *arguments: str) -> subprocess.Completed
 
 def play(folder: Path, playbook: str) -> dict[str, dict[str, int]]:
     """Each host's counts of a playbook that must succeed and, but for the first, change nothing."""
-    done = ansible(folder, "ansible-playbook", "-i", "inventory/hosts.yml", f"odoo_deploy.stack.{playbook}")
+    done = ansible(folder, "ansible-playbook", *INVENTORY, f"odoo_deploy.stack.{playbook}")
     result = json.loads(done.stdout[done.stdout.index("{") :]) if "{" in done.stdout else {}
     assert done.returncode == 0, "\n".join([*problems(result), done.stderr]) if result else done.stdout + done.stderr
     changed = problems(result, "changed")

@@ -21,7 +21,6 @@ from urllib.parse import quote
 
 import requests
 import testinfra
-import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 DEPLOY_DIR = Path(os.environ.get("ODOO_DEPLOY_DIR") or ROOT / ".deploy")
@@ -111,9 +110,8 @@ class Deployment:
 
     @cached_property
     def name(self) -> str:
-        """The prefix of what the engine shows, from the list of machines."""
-        nodes = Path(os.environ.get("ODOO_DEPLOY_NODES") or ROOT / "inventory" / "nodes.yml")
-        return yaml.safe_load(nodes.read_text())["deployment"]
+        """The prefix of what the engine shows, and the label of what is in the cluster."""
+        return str(_plain(next(iter(self.inventory["_meta"]["hostvars"].values()))["deployment_name"]))
 
     def names(self, group: str) -> list[str]:
         """Hosts of a group and of its children."""

@@ -108,8 +108,9 @@ def test_every_playbook_is_found_by_its_full_name(user: Path) -> None:
 
 def test_site_lists_the_tasks_of_every_step(user: Path) -> None:
     """site runs the five steps, whether the machines come from the plugin or from a static inventory."""
-    for source in ("demo.vagrant_minikube.yml", "production.example.yml"):
-        tasks = run(user, "ansible-playbook", "-i", f"inventory/{source}", f"{NAME}.site", "--list-tasks")
+    for source in (["demo.vagrant_minikube.yml"], ["production.example.yml", "wiring.example.yml"]):
+        inventory = [word for name in source for word in ("-i", f"inventory/{name}")]
+        tasks = run(user, "ansible-playbook", *inventory, f"{NAME}.site", "--list-tasks")
         for role in ("k8s_cluster", "postgres_common", "nginx_cache", "node_exporter"):
             assert f"{NAME}.{role} : " in tasks, f"{source}: {role}"
 
@@ -157,7 +158,11 @@ def test_documents_name_commands_that_exist() -> None:
         for path in re.findall(
             r"(?<![\w./~-])(?:playbooks|roles|inventory|plugins|images|tests|runner|molecule)/[\w./*-]*\w", text
         ):
-            theirs = path in ("inventory/hosts.yml", *(f"inventory/group_vars/all/{name}.yml" for name in WRITTEN))
+            theirs = path in (
+                "inventory/hosts.yml",
+                "inventory/wiring.yml",
+                *(f"inventory/group_vars/all/{name}.yml" for name in WRITTEN),
+            )
             assert theirs or list(ROOT.glob(path.replace("NAME", "*"))), f"{document}: {path}"
         for playbook in re.findall(rf"ansible-playbook (?:-\S+ \S+ )*{re.escape(NAME)}\.(\w+)", text):
             assert playbook in PLAYBOOKS, f"{document}: {playbook}"

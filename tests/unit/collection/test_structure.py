@@ -44,11 +44,10 @@ LONG: dict[str, int] = {
     "playbooks/restore.yml": 1,
     "playbooks/status.yml": 1,
     "playbooks/switchover.yml": 4,
-    "inventory/group_vars/all/deployment.yml": 1,
-    "inventory/group_vars/all/monitoring.yml": 1,
-    "inventory/group_vars/all/postgres.yml": 6,
-    "inventory/group_vars/nginx.yml": 1,
-    "inventory/group_vars/postgres.yml": 2,
+    "inventory/wiring/all/deployment.yml": 1,
+    "inventory/wiring/all/postgres.yml": 3,
+    "inventory/wiring/nginx.yml": 1,
+    "inventory/wiring/postgres.yml": 2,
 }
 
 
@@ -88,7 +87,7 @@ STRANGERS = {
         "__postgres_common_certificate_due",
     },
     "playbooks/postgres_major_upgrade.yml": {"__postgres_backup_upgraded"},
-    "inventory/group_vars/all/postgres.yml": {"__postgres_backup_distribution_versions"},
+    "inventory/wiring/all/postgres.yml": {"__postgres_backup_distribution_versions"},
 }
 
 

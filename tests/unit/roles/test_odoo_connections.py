@@ -20,6 +20,7 @@ def connections(**variables: object) -> tuple[int, int]:
     """What clients may open, and the server's limit, with these variables in the deployment's inventory."""
     command = [
         str(Path(sys.executable).with_name("ansible")), "db1", "-i", "inventory/production.example.yml",
+        "-i", "inventory/wiring.example.yml",
         "-m", "ansible.builtin.debug", "-e", json.dumps(variables),
         "-a", "msg='{{ postgres_common_client_connections }} {{ postgres_common_max_connections }}'",
     ]  # fmt: skip
@@ -50,9 +51,9 @@ def test_connections_follow_odoos_processes(variables: dict[str, object], expect
 
 def test_counts_stand_in_one_place() -> None:
     """The deployment's figures are in all/odoo.yml, and what they are is what the role would do alone."""
-    deployment = yaml.safe_load((ROOT / "inventory/group_vars/all/odoo.yml").read_text())
+    deployment = yaml.safe_load((ROOT / "inventory/wiring/all/odoo.yml").read_text())
     role = yaml.safe_load((ROOT / "roles/odoo_k8s/defaults/main.yml").read_text())
     names = ("replicas", "max_replicas", "workers", "cron_threads", "db_maxconn")
     assert {n: deployment[f"odoo_k8s_{n}"] for n in names} == {n: role[f"odoo_k8s_{n}"] for n in names}
-    wiring = (ROOT / "inventory/group_vars/postgres.yml").read_text()
+    wiring = (ROOT / "inventory/wiring/postgres.yml").read_text()
     assert not [name for name in names if f"odoo_k8s_{name}" in wiring]
