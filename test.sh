@@ -184,7 +184,7 @@ changes_nothing() {
 lint() {
   check "ruff check" ruff check .
   check "ruff format" ruff format --check .
-  check "mypy" mypy runner run.py plugins tests/e2e tests/system tests/production tests/install tests/unit/collection docs/generate.py
+  check "mypy" mypy runner run.py plugins tests/e2e tests/system tests/settings tests/production tests/install tests/unit/collection docs/generate.py
   check "shellcheck" shellcheck install_dep.sh lock_dep.sh test.sh teardown.sh tests/ansible_test.sh tests/compatibility.sh tests/newest.sh .ci/run images/vm/init images/node/rootfs/usr/local/sbin/*
   check "antsibull-changelog" antsibull-changelog lint
   check "antsibull-docs" lint_documentation
@@ -220,6 +220,7 @@ e2e() {
   check_python "e2e" tests/e2e
   check_python "production" tests/production
   check_python "system" tests/system
+  check_python "settings" tests/settings
   check "teardown" ./teardown.sh --yes
   check "nothing is left" leftovers
 }

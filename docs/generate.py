@@ -5,7 +5,9 @@
 Pages are Markdown, so that a code host shows them and a diff can be read; antsibull-docs makes reStructuredText for a
 site of its own. Its parser reads the markup of descriptions here, its linter checks the same sources in test.sh.
 
-Usage: .deploy/venv/bin/python docs/generate.py [--check]     (--check: write nothing, fail where a page is out of date)
+Usage: .deploy/venv/bin/python docs/generate.py             writes the pages
+                                          ... --check     writes nothing, fails where a page is out of date
+                                          ... --proofs    prints which test names which variable of a role
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -233,10 +236,51 @@ def stale(folder: Path = REFERENCE) -> list[str]:
     return sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))
 
 
+def variables(root: Path = ROOT) -> dict[str, list[str]]:
+    """{role: its variables} of every entry point's specification."""
+    found = {}
+    for file in sorted((root / "roles").glob("*/meta/argument_specs.yml")):
+        entries = yaml.safe_load(file.read_text())["argument_specs"].values()
+        found[file.parts[-3]] = list(dict.fromkeys(name for entry in entries for name in entry.get("options") or {}))
+    return found
+
+
+def proofs(root: Path = ROOT) -> dict[str, list[str]]:
+    """{variable: files that name it} of tests/ and molecule/: a test sets it, or asserts what it does."""
+    files = [file for folder in ("tests", "molecule") for file in sorted((root / folder).rglob("*")) if file.is_file()]
+    words_of = {
+        str(file.relative_to(root)): set(re.findall(r"\b[a-z][a-z0-9_]+\b", file.read_text()))
+        for file in files
+        if file.suffix in (".py", ".yml", ".j2", ".sh")
+    }
+    names = [name for listed in variables(root).values() for name in listed]
+    return {name: [file for file, said in words_of.items() if name in said] for name in names}
+
+
+def proofs_page(root: Path = ROOT) -> str:
+    """The table variable → tests, with the count of variables that no test names."""
+    named = proofs(root)
+    rows_of = [f"| {code(name)} | {', '.join(map(code, files)) or '**none**'} |" for name, files in named.items()]
+    count = sum(map(bool, named.values()))
+    return "\n".join(
+        [
+            f"{count} of {len(named)} variables are named in a test.",
+            "",
+            "| Variable | Tests |",
+            "| --- | --- |",
+            *rows_of,
+        ]
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a page is out of date")
+    parser.add_argument("--proofs", action="store_true", help="print which test names which variable of a role")
     arguments = parser.parse_args()
+    if arguments.proofs:
+        print(proofs_page())
+        return 0
     names = stale()
     if arguments.check:
         if names:

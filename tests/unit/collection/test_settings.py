@@ -1,0 +1,59 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every variable of a role is named in a test, or on the list of those that are not yet; the list only gets shorter."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+UNPROVEN = Path(__file__).with_name("unproven.txt")
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate_proofs", ROOT / "docs" / "generate.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_variable_is_named_in_a_test(generate: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    """A new variable needs a test that sets it to something else, or asserts what it does (tests/settings/batch.py)."""
+    proofs, listed = generate.proofs(), UNPROVEN.read_text().split()
+    nowhere = {name for name, files in proofs.items() if not files}
+    with capsys.disabled():
+        print(
+            f"\n{len(nowhere)} of {len(proofs)} variables of the roles are named in no test (docs/generate.py --proofs)"
+        )
+    assert not nowhere - set(listed), "no test names them"
+    assert not set(listed) - set(proofs), f"no role has them: take them out of {UNPROVEN.name}"
+    assert listed == sorted(set(listed))
+
+
+def test_what_the_batch_proves_is_off_the_list() -> None:
+    """tests/settings/batch.py and the list do not overlap."""
+    batch = re.findall(r'Setting\(\s*"(\w+)"', (ROOT / "tests" / "settings" / "batch.py").read_text())
+    assert len(batch) > 40
+    assert len(batch) == len(set(batch))
+    assert not set(batch) & set(UNPROVEN.read_text().split())
+
+
+def test_a_variable_without_a_test_is_found(generate: ModuleType, tmp_path: Path) -> None:
+    """By whole words: a longer name is another variable."""
+    role = tmp_path / "roles" / "sample" / "meta"
+    role.mkdir(parents=True)
+    options = "{sample_one: {}, sample_two: {}}"
+    (role / "argument_specs.yml").write_text(f"argument_specs: {{main: {{options: {options}}}}}")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_sample.py").write_text("sample_one sample_two_more")
+    assert generate.proofs(tmp_path) == {"sample_one": ["tests/test_sample.py"], "sample_two": []}
+    assert generate.proofs_page(tmp_path).startswith("1 of 2 variables are named in a test.")
