@@ -67,10 +67,25 @@ def test_cadvisor_runs_on_every_node(cluster: Cluster) -> None:
 @pytest.mark.nginx
 def test_every_target_is_up(prometheus: Prometheus, deployment: Deployment) -> None:
     """Every target of Prometheus is up: the machines, the PostgreSQL servers and the proxies' figures among them"""
-    eventually(lambda: prometheus.assert_up("prometheus", "cadvisor", "node", "postgres", "nginx"), seconds=4 * SCRAPE)
+    jobs = ("prometheus", "alertmanager", "cadvisor", "node", "postgres", "nginx")
+    eventually(lambda: prometheus.assert_up(*jobs), seconds=4 * SCRAPE)
     for job, group in (("node", "machines"), ("postgres", "postgres"), ("nginx", "nginx")):
         instances = {instance for name, instance in prometheus.targets() if name == job}
         assert instances == set(deployment.names(group)), job
+
+
+@pytest.mark.nginx
+def test_every_way_in_is_open(prometheus: Prometheus, deployment: Deployment) -> None:
+    """Odoo's login page comes by each proxy and by the NodePort, and what serves websockets answers"""
+
+    def check() -> None:
+        found = prometheus.api("query", query="probe_success")["result"]
+        closed = [series["metric"] for series in found if series["value"][1] != "1"]
+        assert not closed, f"closed: {closed}"
+        instances = {series["metric"]["instance"] for series in found}
+        assert set(deployment.names("nginx")) < instances
+
+    eventually(check, seconds=4 * SCRAPE)
 
 
 @pytest.mark.nginx
