@@ -79,10 +79,24 @@ def test_every_target_is_up(prometheus: Prometheus, deployment: Deployment) -> N
     jobs = {"node": "machines", "postgres": "postgres"}
     if any(machine.shows_figures() for machine in deployment.machines("nginx")):
         jobs["nginx"] = "nginx"
-    eventually(lambda: prometheus.assert_up("prometheus", "cadvisor", *jobs), seconds=4 * SCRAPE)
+    eventually(lambda: prometheus.assert_up("prometheus", "alertmanager", "cadvisor", *jobs), seconds=4 * SCRAPE)
     for job, group in jobs.items():
         instances = {instance for name, instance in prometheus.targets() if name == job}
         assert instances == set(deployment.names(group)), job
+
+
+@pytest.mark.nginx
+def test_every_way_in_is_open(prometheus: Prometheus, deployment: Deployment) -> None:
+    """Odoo's login page comes by each proxy and by the NodePort, and what serves websockets answers"""
+
+    def check() -> None:
+        found = prometheus.api("query", query="probe_success")["result"]
+        closed = [series["metric"] for series in found if series["value"][1] != "1"]
+        assert not closed, f"closed: {closed}"
+        instances = {series["metric"]["instance"] for series in found}
+        assert set(deployment.names("nginx")) < instances
+
+    eventually(check, seconds=4 * SCRAPE)
 
 
 @pytest.mark.nginx

@@ -84,7 +84,7 @@ def test_alert_rules(host: Any, metrics: str) -> None:
     cases = yaml.safe_load(Path(__file__).with_name("alert_cases.yml").read_text(encoding="utf-8"))
     files = {"rules.yml": alert_cases.rule_file(RULES, cases["wanted"]), **alert_cases.documents("rules.yml")}
     packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:xz") as archive:
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
         for name, text in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(text.encode())
@@ -92,7 +92,7 @@ def test_alert_rules(host: Any, metrics: str) -> None:
     promtool = "/var/tmp/prometheus/usr/bin/promtool"
     with host.sudo():
         host.check_output("cd /var/tmp && apt-get -qq download prometheus && dpkg -x prometheus_*.deb prometheus")
-        host.check_output("mkdir -p /var/tmp/rules && echo %s | base64 -d | tar -xJC /var/tmp/rules",
+        host.check_output("mkdir -p /var/tmp/rules && echo %s | base64 -d | tar -xzC /var/tmp/rules",
                           base64.b64encode(packed.getvalue()).decode())  # fmt: skip
         host.check_output(f"{promtool} check rules /var/tmp/rules/rules.yml")
         done = host.run(f"cd /var/tmp/rules && {promtool} test rules case_*.yml")

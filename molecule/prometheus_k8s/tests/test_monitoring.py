@@ -17,6 +17,7 @@ from kubernetes import client, config
 PROMETHEUS = "http://192.168.133.100:30090/api/v1"
 MACHINE = "192.168.133.11"
 testinfra_hosts = ["local://"]
+WANTED = {"prometheus": "1", "alertmanager": "1", "cadvisor": "1", "node": "1", "probe-page": "1", "probe-socket": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +50,8 @@ def ask() -> Callable[..., Any]:
 
 
 def test_every_target_is_read(ask: Callable[..., Any]) -> None:
-    """Itself, cAdvisor, and the machine under its own name."""
-    ask("query", lambda data: len(data["result"]) == 3, query="up == 1")
+    """Prometheus and what it runs with, the machine under its own name, and probes of an Odoo that is not there."""
+    ask("query", lambda data: len(data["result"]) == len(WANTED), query="count by (job) (up == 1)")
     found = ask("query", lambda data: data["result"], query='node_uname_info{instance="m1"}')
     assert [series["metric"]["nodename"] for series in found] == ["m1"]
     targets = ask("targets", lambda data: data["activeTargets"])
@@ -80,9 +81,17 @@ def test_what_is_wanted_is_what_there_is(ask: Callable[..., Any]) -> None:
         found = ask("query", lambda data: data["result"], query=expression)
         return {series["metric"]["job"]: series["value"][1] for series in found}
 
-    wanted = counts("targets_wanted")
-    assert wanted == {"prometheus": "1", "cadvisor": "1", "node": "1"}
-    assert counts("count by (job) (up)") == wanted
+    assert counts("targets_wanted") == WANTED
+    assert counts("count by (job) (up)") == WANTED
+
+
+def test_probes_say_what_they_saw(ask: Callable[..., Any]) -> None:
+    """Nobody serves Odoo here: the exporter is asked, and tells so."""
+    found = ask("query", lambda data: data["result"], query="probe_success")
+    assert {(series["metric"]["job"], series["value"][1]) for series in found} == {
+        ("probe-page", "0"),
+        ("probe-socket", "0"),
+    }
 
 
 def test_what_is_kept_is_bounded(ask: Callable[..., Any]) -> None:
@@ -90,7 +99,7 @@ def test_what_is_kept_is_bounded(ask: Callable[..., Any]) -> None:
     assert (flags["storage.tsdb.retention.time"], flags["storage.tsdb.retention.size"]) == ("15d", "2GiB")
 
 
-@pytest.mark.parametrize("name", ["prometheus", "cadvisor"])
+@pytest.mark.parametrize("name", ["prometheus", "cadvisor", "alertmanager", "blackbox"])
 def test_neither_talks_to_the_api(pods: dict[str, Any], name: str) -> None:
     """No token of a service account in any of their containers."""
     spec = pods[name].spec
@@ -99,8 +108,9 @@ def test_neither_talks_to_the_api(pods: dict[str, Any], name: str) -> None:
     assert spec.automount_service_account_token is False
 
 
-def test_prometheus_is_nobody_special(pods: dict[str, Any]) -> None:
-    spec = pods["prometheus"].spec
+@pytest.mark.parametrize("name", ["prometheus", "alertmanager", "blackbox"])
+def test_it_is_nobody_special(pods: dict[str, Any], name: str) -> None:
+    spec = pods[name].spec
     assert spec.security_context.run_as_non_root
     (container,) = spec.containers
     assert container.security_context.capabilities.drop == ["ALL"]
