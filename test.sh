@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
 usage() {
   cat <<'TEXT'
-Usage: ./test.sh [--lanes N] [--fresh] [--list] [--without PART]... [lint] [unit] [molecule[:SCENARIO]] [cores] [install] [e2e] [newest]
+Usage: ./test.sh [--lanes N] [--fresh] [--list] [--without PART]... [lint] [unit] [molecule[:SCENARIO]] [explorer] [cores] [install] [e2e] [newest]
 
   lint      ruff, mypy, shellcheck, yamllint, ansible-lint, the collection's build   (a minute)
   unit      plugins and runner, no machine needed                                    (seconds)
@@ -13,6 +13,7 @@ Usage: ./test.sh [--lanes N] [--fresh] [--list] [--without PART]... [lint] [unit
   cores     the plugins under ansible-test, and on each ansible-core from 2.17 on     (minutes)
   install   ./install_dep.sh on a Debian 12 and a Debian 13 with nothing installed   (minutes)
   e2e       ./run.py from nothing, a second run, faults, ./teardown.sh               (minutes)
+  explorer  8 fresh sequences of faults and commands on PostgreSQL machines         (minutes)
   newest    the unit tests with the newest packages that requirements*.in allow      (minutes; only when named)
 
   --lanes N       how many parts and scenarios run at a time; without it one for each core, at most four
@@ -34,7 +35,7 @@ suites=() scenarios=() without=() fresh=false list=false lanes=$(nproc)
 [ "$lanes" -le 4 ] || lanes=4
 while [ $# -gt 0 ]; do
   case $1 in
-    lint | unit | e2e | molecule | cores | install | newest) suites+=("$1") ;;
+    lint | unit | e2e | molecule | explorer | cores | install | newest) suites+=("$1") ;;
     molecule:*) suites+=(molecule) scenarios+=("${1#molecule:}") ;;
     --lanes)
       [[ ${2-} =~ ^[1-9][0-9]*$ ]] || refuse "--lanes wants a number from 1 on"
@@ -42,7 +43,7 @@ while [ $# -gt 0 ]; do
       shift
       ;;
     --without)
-      [[ ${2-} =~ ^(lint|unit|e2e|molecule|cores|install|molecule:.+)$ ]] || refuse "--without wants a part"
+      [[ ${2-} =~ ^(lint|unit|e2e|molecule|explorer|cores|install|molecule:.+)$ ]] || refuse "--without wants a part"
       [[ $2 != molecule:* || -e molecule/${2#molecule:}/molecule.yml ]] || refuse "no scenario ${2#molecule:}"
       without+=("$2")
       shift
@@ -57,7 +58,7 @@ done
 for scenario in "${scenarios[@]}"; do
   [ -e "molecule/$scenario/molecule.yml" ] || refuse "no scenario $scenario"
 done
-[ ${#suites[@]} -gt 0 ] || suites=(lint unit molecule cores install e2e)
+[ ${#suites[@]} -gt 0 ] || suites=(lint unit molecule explorer cores install e2e)
 wanted() { [[ " ${suites[*]} " == *" $1 "* ]]; }
 
 left_out() { [[ " ${without[*]} " == *" $1 "* ]]; }
@@ -73,7 +74,7 @@ plan() { # SUITE...
     ! wanted "$suite" || left_out "$suite" || work+=("$suite")
   done
 }
-plan lint unit newest e2e
+plan lint unit newest e2e explorer
 for scenario in "${scenarios[@]}"; do
   left_out molecule || left_out "molecule:$scenario" || work+=("molecule_scenario $scenario")
 done
@@ -185,6 +186,8 @@ lint() {
   check "ruff check" ruff check .
   check "ruff format" ruff format --check .
   check "mypy" mypy runner run.py plugins tests/e2e tests/system tests/settings tests/production tests/install tests/unit/collection docs/generate.py
+  # Its package is found from its own folder.
+  check "mypy, explorer" env -C tests/explorer mypy --config-file "$PWD/pyproject.toml" --cache-dir "$PWD/.mypy_cache" explorer conftest.py test_machines.py
   check "shellcheck" shellcheck install_dep.sh lock_dep.sh test.sh teardown.sh tests/ansible_test.sh tests/compatibility.sh tests/newest.sh .ci/run images/vm/init images/node/rootfs/usr/local/sbin/*
   check "antsibull-changelog" antsibull-changelog lint
   check "antsibull-docs" lint_documentation
@@ -226,6 +229,14 @@ e2e() {
 }
 
 install() { check_python install tests/install; }
+
+# Another commit, other sequences; the named ones always. The first seed is shown, which draws the same ones again.
+explorer() {
+  local first
+  first=$((16#$(git rev-parse --short=7 HEAD 2> /dev/null || date +%Y%m%d)))
+  alone echo "explorer: seeds from $first on (pytest tests/explorer --named --seeds 8 --from $first)"
+  check_python explorer tests/explorer --named --seeds 8 --acts 6 --from "$first" --lanes 2
+}
 
 # A fixed seed: the answer depends on the commit alone. `pytest tests/unit` draws new examples every time.
 unit() { check_python unit tests/unit --hypothesis-seed=0; }

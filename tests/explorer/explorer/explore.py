@@ -88,7 +88,7 @@ class Run:
         return results[0] if results else None
 
     def split(self) -> Violation | None:
-        """Looks again before it says so: a server may have been stopped between two looks."""
+        """Whether two servers accepted writes so far."""
         return oracle.two_primaries(self.history)
 
     def acts(self) -> Violation | None:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from explorer.acts import Act
@@ -207,8 +207,3 @@ def numbers(text: str) -> Rows:
         writer, _, listed = line.partition(":")
         rows[writer] = frozenset(int(number) for number in listed.split(",") if number)
     return rows
-
-
-def behind(rows: Rows, acknowledged: Collection[Row]) -> int:
-    """How many acknowledged rows a server does not hold."""
-    return sum(row.number not in rows.get(row.writer, frozenset()) for row in acknowledged)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from explorer.acts import Act
 
@@ -58,8 +58,3 @@ def shrink(acts: Sequence[Act], fails: Callable[[Acts], bool], valid: Callable[[
 def without(acts: Acts, size: int) -> list[Acts]:
     """The sequence without some acts that follow each other, the latest left out first: it is needed least often."""
     return [acts[:start] + acts[start + size :] for start in range(len(acts) - size, -1, -1)]
-
-
-def plainer(act: Act) -> Act:
-    """The same act killed at once rather than later."""
-    return replace(act, killed_after=0.0)

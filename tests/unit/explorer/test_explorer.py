@@ -372,10 +372,6 @@ def test_every_named_case_is_possible() -> None:
         assert case.diagnosis, f"{case.name} says nothing of its cause"
 
 
-def test_a_report_counts_what_is_behind() -> None:
-    assert oracle.behind({"first": frozenset({1})}, [Row("first", 1, 0), Row("first", 2, 0)]) == 1
-
-
 def test_acts_know_their_commands() -> None:
     assert parse("rejoin beside failover").commands == ("rejoin", "failover")
     assert Act("kill", ("pg1",)).commands == ()
