@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The unit tests with the newest packages that requirements*.in allow, in an environment that is thrown away. Prints "moved: NAME OLD -> NEW"
 # for each package of which there is a newer version than the locked one; ./lock_dep.sh takes it.
-# Usage: tests/newest.sh [pytest's options]
+# Usage: tests/newest.sh [pytest's arguments]; without arguments all of tests/unit, with a fixed seed
 set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -22,6 +22,6 @@ uv pip compile --quiet --no-annotate --no-header --upgrade --generate-hashes --o
 
 join -a 1 -a 2 -e - -o 0,1.2,2.2 <(versions "$folder/locked.txt") <(versions "$folder/newest.txt") |
   awk '$2 != $3 { print "moved:", $1, $2, "->", $3; moved = 1 } END { if (!moved) print "moved: nothing" }'
-python -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary=:all: --requirement "$folder/newest.txt"
-PATH=$folder/venv/bin:$PATH "$folder/venv/bin/python" -m pytest tests/unit --hypothesis-seed=0 "$@"
+uv venv --quiet --python "$(command -v python)" "$folder/venv"
+uv pip install --quiet --python "$folder/venv/bin/python" --require-hashes --only-binary :all: --requirement "$folder/newest.txt"
+PATH=$folder/venv/bin:$PATH "$folder/venv/bin/python" -m pytest "${@:-tests/unit}" --hypothesis-seed=0
