@@ -16,7 +16,7 @@ LONG: dict[str, int] = {
     "roles/container_image/defaults/main.yml": 2,
     "roles/container_image/meta/argument_specs.yml": 2,
     "roles/container_image/tasks/main.yml": 1,
-    "roles/k8s_cluster/vars/main.yml": 4,
+    "roles/k8s_cluster/vars/main.yml": 2,
     "roles/nginx_cache/tasks/acme.yml": 1,
     "roles/nginx_cache/tasks/main.yml": 1,
     "roles/nginx_cache/tasks/roll_back.yml": 1,

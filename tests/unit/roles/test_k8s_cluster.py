@@ -53,3 +53,31 @@ def test_start_of_minikube(evaluate: Evaluate, tmp_path: Path) -> None:
         *("--host-only-cidr", "192.168.99.1/24"),
     ]
     assert told["remembered"] == ["old" if word == "shop" else word for word in docker]
+
+
+def test_what_a_trial_run_has_nothing_to_read_of(evaluate: Evaluate, tmp_path: Path) -> None:
+    """A cluster that does not run is named; one that runs, and a given one, are read."""
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text("clusters:\n- cluster:\n    server: https://192.168.99.100:8443\n")
+    here = {"k8s_cluster_record": str(tmp_path / "none"), "k8s_cluster_kubeconfig": str(kubeconfig)}
+    embedded = {**here, "k8s_cluster_kind": "embedded"}
+    skipped, absent = {"skipped": True}, {"exists": False, "container": None}
+    running = {"exists": True, "container": {"State": {"Running": True}}}
+    stopped = {"exists": True, "container": {"State": {"Running": False}}}
+    cases: dict[str, dict[str, Any]] = {
+        "embedded_absent": {**embedded, "__k8s_cluster_node_found": absent},
+        "embedded_stopped": {**embedded, "__k8s_cluster_node_found": stopped},
+        "embedded_running": {**embedded, "__k8s_cluster_node_found": running},
+        "minikube_absent": {**here, "__k8s_cluster_node_found": skipped, "__k8s_cluster_minikube_status": {"rc": 85}},
+        "minikube_running": {**here, "__k8s_cluster_node_found": skipped, "__k8s_cluster_minikube_status": {"rc": 0}},
+        "given": {**here, "k8s_cluster_kind": "context", "k8s_cluster_context": "theirs"},
+    }
+    told = evaluate(VARIABLES, cases, [{"ansible.builtin.debug": {"msg": "{{ __k8s_cluster_blind_because }}"}}])
+    assert told == {
+        "embedded_absent": "Container shop-minikube does not run",
+        "embedded_stopped": "Container shop-minikube does not run",
+        "embedded_running": "",
+        "minikube_absent": "minikube profile shop does not run",
+        "minikube_running": "",
+        "given": "",
+    }
