@@ -131,8 +131,9 @@ def role_page(folder: Path) -> Page:
     defaults = yaml.safe_load((folder / "defaults" / "main.yml").read_text()) or {}
     info = yaml.safe_load((folder / "meta" / "main.yml").read_text())["galaxy_info"]
     systems = ", ".join(f"{system['name']} {'/'.join(system['versions'])}" for system in info["platforms"])
-    parts = [NOTE, f"# Role {COLLECTION}.{folder.name}", f"{entries['main']['short_description']}."]
-    parts += [*words(entries["main"].get("description")), f"Runs on {systems}."]
+    main = entries.get("main", {"short_description": info["description"]})  # a role of commands has no entry point main
+    parts = [NOTE, f"# Role {COLLECTION}.{folder.name}", f"{main['short_description']}."]
+    parts += [*words(main.get("description")), f"Runs on {systems}."]
     for name, entry in entries.items():
         if name != "main":
             parts += [f"## tasks_from: {name}", f"{entry['short_description']}.", *words(entry.get("description"))]
@@ -143,7 +144,7 @@ def role_page(folder: Path) -> Page:
         }
         if options:
             parts.append(table(options, "Variable"))
-    return Page(folder.name, "role", entries["main"]["short_description"], "\n\n".join(parts) + "\n")
+    return Page(folder.name, "role", main["short_description"], "\n\n".join(parts) + "\n")
 
 
 def constants(file: Path) -> dict[str, str]:

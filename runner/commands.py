@@ -18,7 +18,8 @@ from runner import paths
 class Command:
     """words: what is typed; does: what the person agrees to; changes: asks first and takes the lock.
 
-    variables: extra variables it always gets, as -e takes them; options: (name, meaning) of those a person may give.
+    variables: extra variables it always gets, as -e takes them; options: (name, meaning) of those a person may give;
+    plans: its playbook can show a plan first (postgres_ha_plan_only), which the person then agrees to.
     """
 
     words: tuple[str, ...]
@@ -27,6 +28,7 @@ class Command:
     changes: bool = True
     variables: tuple[str, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
+    plans: bool = False
 
     @property
     def path(self) -> Path:
@@ -45,6 +47,7 @@ COMMANDS = (
         "switchover.yml",
         "Makes a standby the primary and the primary a standby; writes pause for seconds, nothing is lost",
         variables=AGREED,
+        plans=True,
         options=(("postgres_switchover_to", "server that becomes the primary (default: the furthest standby)"),),
     ),
     Command(
@@ -52,6 +55,7 @@ COMMANDS = (
         "failover.yml",
         "Fences the primary and promotes a standby; what the primary had not sent is lost to the new one",
         variables=AGREED,
+        plans=True,
         options=(
             ("postgres_failover_to", "server that becomes the primary (default: the one with the most data)"),
             ("postgres_failover_force", "true: also when the primary answers"),
@@ -63,6 +67,7 @@ COMMANDS = (
         "rejoin.yml",
         "Makes every other server follow the primary again; what only a former primary had is given up",
         variables=AGREED,
+        plans=True,
         options=(("postgres_rejoin", "server to bring back (default: each that does not follow)"),),
     ),
     Command(

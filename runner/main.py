@@ -102,7 +102,8 @@ def _agree(args: argparse.Namespace, output: Output) -> None:
             confirm(QUESTION, _stream(args))
     elif args.command == "day2" and args.day2.changes:
         output.say(f"{args.day2.label}: {args.day2.does}.")
-        if not args.yes:
+        # A command with a plan shows that first (runner/day2.py).
+        if not args.yes and not args.day2.plans:
             confirm("Go on? [y/n] > ", _stream(args))
 
 

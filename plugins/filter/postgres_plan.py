@@ -126,8 +126,12 @@ def postgres_plan(
     try:
         if command == "record":
             return dict(topology.next_epoch(options["primary"], int(options["timeline"]), options["moment"]))
+        if "max_lag" in options:
+            options["max_lag"] = int(options["max_lag"])
+        if "force" in options:
+            options["force"] = str(options["force"]).lower() in ("true", "yes", "on", "1")
         plan = PLANS[command](topology, **options)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise AnsibleFilterError(f"postgres_plan: cannot plan {command}: {error!r}") from error
     return {**plan.as_dict(), "permit": permitted(topology, plan)}
 

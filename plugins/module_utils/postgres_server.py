@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import pwd
+import re
 import socket
 import ssl
 import subprocess
@@ -26,6 +27,9 @@ from typing import Any
 OS_USER = "postgres"
 PATRONI_UNIT = "patroni.service"
 PATRONI_CONFIG = Path("/etc/patroni/config.yml")
+# Who became the primary last, as a setting, so that peers can ask a running server for it.
+EPOCH = Path("/etc/postgresql-common/odoo_deploy/epoch.conf")
+EPOCH_SETTING = "odoo_deploy.epoch"
 
 # Works on 13 to 18. CASE keeps the functions that fail in recovery, or outside of it, from being called.
 STATE_SQL = """
@@ -120,6 +124,51 @@ def parse_controldata(text: str) -> dict[str, Any]:
             for name, short in zip(FLOORS, (*FLOORS[:3], "max_prepared_xacts", "max_locks_per_xact"))  # noqa: B905 (3.9)
         },
     }
+
+
+def newest_timeline(names: list[str]) -> int:
+    """The newest timeline that a folder of WAL has a segment of; 0 for none.
+
+    A promotion writes no checkpoint, so the control file may be a timeline behind. A history file alone shows nothing:
+    a server that cannot follow its primary's new timeline has fetched that too.
+    """
+    return max((int(name[:8], 16) for name in names if re.fullmatch(r"[0-9A-F]{24}(\.partial)?", name)), default=0)
+
+
+def read_epoch(path: Path = EPOCH) -> dict[str, Any] | None:
+    """The record of the last primary that this machine has; None without one."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    found = re.search(rf"^{re.escape(EPOCH_SETTING)} = '(\{{.*\}})'$", text, re.MULTILINE)
+    if not found:
+        raise RuntimeError(f"{path} holds no record of the last primary: remove it if it is damaged")
+    record: dict[str, Any] = json.loads(found[1])
+    return record
+
+
+def write_epoch(record: dict[str, Any], path: Path = EPOCH) -> None:
+    """Replaces the record so that it survives a power cut."""
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    comment = "# Who became the primary last; the boot guard asks its peers for it."
+    text = f"{comment}\n{EPOCH_SETTING} = '{json.dumps(record)}'\n"
+    new = path.with_name(f"{path.name}.new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
+    try:
+        with contextlib.suppress(KeyError):  # a machine that only keeps the record
+            os.fchown(descriptor, 0, grp.getgrnam(OS_USER).gr_gid)
+        os.fchmod(descriptor, 0o640)
+        os.write(descriptor, text.encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    new.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def fingerprint(path: str) -> str | None:
@@ -278,6 +327,17 @@ class Server:
         """True when a major upgrade was cut off in which this server's data had become the new version's."""
         return any(self.data.parents[1].glob(f"*/{self.cluster}.upgrading"))
 
+    def wal_timeline(self) -> int:
+        """The newest timeline that this server has WAL of."""
+        try:
+            return newest_timeline([path.name for path in (self.data / "pg_wal").iterdir()])
+        except OSError:
+            return 0
+
+    def rewinding(self) -> bool:
+        """True when a rejoin was cut off that left data which only a new copy can replace."""
+        return self.data.with_name(f"{self.cluster}.rewinding").exists()
+
     def control(self) -> dict[str, Any] | None:
         """What pg_controldata says, or None without a data directory."""
         if self.empty():
@@ -322,6 +382,8 @@ class Server:
             "running": self.postmaster() is not None,
             "standby_signal": self.standby_signal.exists(),
             "upgrading": self.upgrading(),
+            "rewinding": self.rewinding(),
+            "epoch": read_epoch(),
             "sync_suspended": (self.config / "conf.d" / "99-sync-suspended.conf").exists(),
             "message": "",
             "timeline": None,
@@ -351,7 +413,7 @@ class Server:
         if control is None:
             return server
         server["control"] = control
-        server["timeline"] = control["timeline"]
+        server["timeline"] = max(control["timeline"], self.wal_timeline())
         server["lsn"] = max(control["checkpoint"], control["minimum_recovery"], key=lambda lsn: lsn_number(lsn) or 0)
         if server["running"]:
             server["replaced_files"] = self.replaced()
@@ -359,7 +421,10 @@ class Server:
                 served = served_certificate(int(self.port()))
                 server["certificate_served"] = served is not None and leaf(served) == leaf(server["certificate"])
             try:
-                server.update(json.loads(self.sql(STATE_SQL)))
+                answer = json.loads(self.sql(STATE_SQL))
+                # A standby whose primary is gone has its timeline from the last checkpoint.
+                answer["timeline"] = max(answer["timeline"], self.wal_timeline())
+                server.update(answer)
             except RuntimeError as error:
                 server["role"] = "unresponsive"
                 server["message"] = str(error)

@@ -116,6 +116,11 @@ class Plan:
         """Those on which one of the acts is done."""
         return list(dict.fromkeys(act.server for act in self.acts if act.act in acts))
 
+    def _record_first(self) -> bool:
+        """Whether a record is written before a server can accept writes."""
+        order = [act.act for act in self.acts if act.act in ("record", "start_alone", "promote")]
+        return order[:1] == ["record"] and len(set(order)) > 1
+
     def as_dict(self) -> dict[str, Any]:
         """For Ansible; C(on) maps an act to its servers, C(digest) tells two plans apart."""
         on: dict[str, list[str]] = {act: [] for act in ACTS}
@@ -126,6 +131,7 @@ class Plan:
             **shown,
             "question": self.question,
             "steps": [f"{act.server}: {ACTS[act.act]}" for act in self.acts],
+            "record_first": self._record_first(),
             "again": self.again,
             "after": self.after,
             "digest": hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:16],
@@ -385,14 +391,16 @@ def plan_start(topology: Topology, initial: str = "") -> Plan:
         return Plan(f"{name} holds what {MARKS[mark]} left, and cannot be started: {command}.")
     if primaries:
         return _plan_beside(topology, primaries[0])
-    if initial in topology.by_name and topology.by_name[initial]["role"] in ("empty", "absent"):
+    if any(state.get("patroni") for state in topology.states):  # its voters elect the primary
+        return Plan(acts=tuple(acts("start", [*former, *topology.sleeping])))
+    others = acts("start", topology.sleeping)
+    copies = acts("copy", topology.names(lambda state: state["role"] in ("empty", "absent")))
+    if not former and initial in [act.server for act in copies]:
         return Plan(
             f"{initial} is empty and meant to be the primary, but {named(topology.holders)} holds data and is no"
             " primary: run playbooks/failover.yml (or restore a backup) first, so that no empty database is made over"
             " existing data."
         )
-    others = acts("start", topology.sleeping)
-    copies = acts("copy", topology.names(lambda state: state["role"] in ("empty", "absent")))
     if not former:
         return Plan(acts=(*others, *copies), after=nobody_writes())
     if topology.silent:

@@ -65,6 +65,10 @@ lsn:
   returned: when there is a data directory
   type: str
   sample: 0/5000148
+standby:
+  description: Whether the control file is a standby's.
+  returned: always
+  type: bool
 timeline:
   description: Timeline the server was on.
   returned: when there is a data directory
@@ -76,9 +80,12 @@ import pwd
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_server import OS_USER, Server
+
+PERMIT = Path("/run/postgresql-start-alone")  # roles/postgres_common: whoever was demoted may not use an old one
 
 
 def systemctl(*words: str) -> None:
@@ -147,6 +154,8 @@ def main() -> None:
         if not module.check_mode:
             if stopping:
                 stop(server, module.params["timeout"], module.params["force"])
+            if module.params["signal"]:
+                PERMIT.unlink(missing_ok=True)
             if signalling:
                 put_signal(server)
         control = server.control() or {}
@@ -154,6 +163,7 @@ def main() -> None:
         module.fail_json(msg=f"Cannot stop the PostgreSQL server: {error}")
     module.exit_json(
         changed=stopping or signalling,
+        standby="in recovery" in control.get("state", "") or "archive recovery" in control.get("state", ""),
         clean=control.get("state") in ("shut down", "shut down in recovery"),
         lsn=control.get("checkpoint"),
         timeline=control.get("timeline"),

@@ -8,7 +8,7 @@ import time
 
 import psycopg
 import pytest
-from pair import Pair, changed
+from pair import Pair, Server, changed
 
 
 @pytest.mark.parametrize("turn", ["there", "back"])
@@ -163,3 +163,84 @@ def test_clients_cannot_write_to_the_standby(pair: Pair) -> None:
         pytest.raises(psycopg.errors.ReadOnlySqlTransaction),
     ):
         connection.execute("CREATE TABLE refused ()")
+
+
+def cut_both(pair: Pair) -> None:
+    """Both machines lose power, and are back."""
+    for server in pair.servers:
+        pair.kill(server)
+    for server in pair.servers:
+        pair.start(server)
+
+
+def test_power_cut_of_both_after_a_failover(pair: Pair) -> None:
+    """The record of the last primary survives: step 3 starts that one alone, and names the command for the other."""
+    old, target = pair.primary(), pair.standby()
+    pair.kill(old)
+    pair.must("failover.yml")
+    with pair.writing() as writer:
+        pass
+    pair.kill(target)
+    for server in (old, target):
+        pair.start(server)
+    pair.must_refuse("converge.yml", f"{old.name} holds the data of an old primary, and {target.name} took over")
+    assert pair.primary() == target
+    assert pair.shell(old, "ls /var/lib/postgresql/*/main/postmaster.pid 2>/dev/null || true") == ""
+    assert writer.lost() == []
+    pair.must("rejoin.yml")
+    assert writer.lost() == []
+    assert changed(pair.must("converge.yml")) == {"0"}
+
+
+def test_two_primaries_without_a_record_are_not_started(pair: Pair) -> None:
+    """Nobody knows which one was the last: nothing is started, and a person chooses."""
+    old, target = pair.primary(), pair.standby()
+    pair.kill(old)
+    pair.must("failover.yml")
+    with pair.writing() as writer:
+        pass
+    pair.shell(target, "rm /etc/postgresql-common/odoo_deploy/epoch.conf && sync")
+    pair.kill(target)
+    for server in (old, target):
+        pair.start(server)
+    pair.must_refuse("converge.yml", "were all primaries, and no record shows which one was the last")
+    pair.must_refuse("failover.yml", "-e postgres_failover_to=NAME")
+    pair.must("failover.yml", postgres_failover_to=target.name)
+    assert pair.primary() == target
+    pair.must("rejoin.yml")
+    assert writer.lost() == []
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        "Power off a suspect that does not answer",
+        "Promote the standby once it has everything",
+        "Record who is primary",
+    ],
+)
+def test_failover_killed_then_a_power_cut(pair: Pair, task: str) -> None:
+    """Each act killed half-way, then both machines lose power: one primary or a refusal, never two."""
+    old, target = pair.primary(), pair.standby()
+    pair.kill(old)
+    pair.killed("failover.yml", task.replace("Power off a suspect that does not answer", "Power off a suspect"))
+    time.sleep(2)
+    cut_both(pair)
+    done = pair.play("converge.yml")
+    if done.returncode:
+        assert "run playbooks/" in done.stdout.lower(), done.stdout[-3000:]
+    writable = [server for server in pair.servers if not answers_in_recovery(pair, server)]
+    assert len(writable) <= 1
+    if not writable:
+        pair.must("failover.yml", postgres_failover_to=target.name)
+    pair.play("rejoin.yml")
+    assert len([server for server in pair.servers if not answers_in_recovery(pair, server)]) == 1
+    pair.must("converge.yml")
+
+
+def answers_in_recovery(pair: Pair, server: Server) -> bool:
+    """False only if the server accepts writes."""
+    try:
+        return pair.sql(server, "SELECT pg_is_in_recovery()") != "f"
+    except RuntimeError:
+        return True

@@ -29,21 +29,17 @@ LONG: dict[str, int] = {
     "roles/postgres_common/defaults/main.yml": 1,
     "roles/postgres_common/meta/argument_specs.yml": 1,
     "roles/postgres_common/tasks/restart.yml": 1,
-    "roles/postgres_common/vars/main.yml": 6,
+    "roles/postgres_common/vars/main.yml": 5,
     "roles/postgres_etcd/vars/main.yml": 1,
     "roles/postgres_primary/vars/main.yml": 1,
     "roles/postgres_replica/vars/main.yml": 1,
     "playbooks/backup.yml": 3,
-    "playbooks/failover.yml": 4,
     "playbooks/odoo_shell.yml": 2,
     "playbooks/postgres_major_upgrade.yml": 5,
     "playbooks/postgres_upgrade.yml": 3,
     "playbooks/psql.yml": 1,
-    "playbooks/rejoin.yml": 4,
     "playbooks/renew_certificates.yml": 2,
     "playbooks/restore.yml": 1,
-    "playbooks/status.yml": 1,
-    "playbooks/switchover.yml": 4,
     "inventory/wiring/all/deployment.yml": 1,
     "inventory/wiring/all/postgres.yml": 3,
     "inventory/wiring/nginx.yml": 1,
@@ -73,9 +69,9 @@ def strangers(path: str, text: str) -> set[str]:
 
 
 def test_long_expressions_only_get_fewer() -> None:
-    """No file has more expressions over 200 characters than it had."""
+    """No file has more expressions over 200 characters than the list says, and the list is not longer than the truth."""
     counted = {str(path.relative_to(ROOT)): long_expressions(path.read_text()) for path in sources("*.yml")}
-    assert not {name: count for name, count in counted.items() if count > LONG.get(name, 0)}
+    assert {name: count for name, count in counted.items() if count} == LONG
 
 
 # Private names that another role or a playbook uses all the same; the list may only get shorter.

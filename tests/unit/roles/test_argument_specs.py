@@ -18,7 +18,9 @@ def load(path: Path) -> Any:
 
 
 def options(role: Path) -> dict[str, Any]:
-    return load(role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+    """Of all entry points of the role together."""
+    specs = load(role / "meta" / "argument_specs.yml")["argument_specs"].values()
+    return {name: option for spec in specs for name, option in spec["options"].items()}
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)

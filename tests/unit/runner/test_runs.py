@@ -394,10 +394,35 @@ def test_day_2_command(checkout: Checkout) -> None:
     (checkout.root / "playbooks/failover.yml").write_text(
         "- hosts: localhost\n  gather_facts: false\n  tasks: [{ansible.builtin.fail: {msg: two nodes cannot vote}}]\n"
     )
-    assert checkout.run("failover", stdin="n\n").returncode == 3
     done = checkout.run("failover", "--yes")
     assert done.returncode == 1
     assert "failover failed: localhost: ansible.builtin.fail: two nodes cannot vote" in done.stderr
+    assert checkout.run("failover", stdin="y\n").returncode == 1, "a refusal comes before the question"
+
+
+PLANNED = """
+- hosts: localhost
+  gather_facts: false
+  vars: {postgres_ha_plan_only: false}
+  tasks:
+    - ansible.builtin.set_stats:
+        data: {run_plan: {summary: Stop pg1., question: Stop it, steps: ["pg1: stop"], digest: abc}}
+    - ansible.builtin.meta: end_play
+      when: postgres_ha_plan_only | bool
+    - ansible.builtin.copy: {dest: "{{ playbook_dir }}/../agreed", content: "{{ postgres_ha_digest }}", mode: "0600"}
+"""
+
+
+def test_plan_is_shown_before_the_question(checkout: Checkout) -> None:
+    """Nothing is done without a yes; the playbook is held to the plan that was shown."""
+    (checkout.root / "playbooks/switchover.yml").write_text(PLANNED)
+    done = checkout.run("switchover", stdin="n\n")
+    assert done.returncode == 3
+    assert done.stdout.index("Stop pg1.") < done.stdout.index("pg1: stop") < done.stdout.index("Stop it. Go on? [y/n]")
+    assert not (checkout.root / "agreed").exists()
+    done = checkout.run("switchover", stdin="y\n")
+    assert done.returncode == 0, done.stderr
+    assert (checkout.root / "agreed").read_text() == "abc"
 
 
 def engine(checkout: Checkout) -> None:

@@ -16,11 +16,14 @@ from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_server 
     floor_changes,
     leaf,
     lsn_number,
+    newest_timeline,
     newest_version,
     parse_controldata,
     patroni_runs,
+    read_epoch,
     replaced_files,
     served_certificate,
+    write_epoch,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -202,3 +205,42 @@ def test_port_as_debian_or_patroni_wrote_it(tmp_path: Path, line: str) -> None:
     server.config = tmp_path
     (tmp_path / "postgresql.conf").write_text(f"include 'postgresql.base.conf'\n{line}\n", encoding="utf-8")
     assert server.port() == "5433"
+
+
+@pytest.mark.parametrize(
+    ("names", "timeline"),
+    [
+        ([], 0),
+        (["000000010000000000000003", "archive_status"], 1),
+        # Promoted, and killed before the first checkpoint: the control file still says 1.
+        (["000000010000000000000003", "00000002.history", "000000020000000000000003"], 2),
+        # A server that parted from its primary has fetched the history of a timeline that it cannot follow.
+        (["000000010000000000000003", "00000002.history"], 1),
+        (["000000010000000000000003.partial", "0000000A0000000000000003"], 10),
+    ],
+)
+def test_timeline_that_the_wal_shows(names: list[str], timeline: int) -> None:
+    assert newest_timeline(names) == timeline
+
+
+def test_record_of_the_last_primary(tmp_path: Path) -> None:
+    """As a setting that PostgreSQL reads, and the same again; what is damaged is not taken for no record."""
+    path = tmp_path / "odoo_deploy" / "epoch.conf"
+    assert read_epoch(path) is None
+    record = {"number": 2, "timeline": 3, "covers": 3, "server": "pg2", "moment": "2026-11-27T10:00:00Z"}
+    write_epoch(record, path)
+    assert read_epoch(path) == record
+    assert [line.partition(" = ")[0] for line in path.read_text().splitlines()][1:] == ["odoo_deploy.epoch"]
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert [one.name for one in path.parent.iterdir()] == ["epoch.conf"]
+    path.write_text("odoo_deploy.epoch = '", encoding="utf-8")
+    with pytest.raises(RuntimeError, match="holds no record"):
+        read_epoch(path)
+
+
+def test_rejoin_that_was_cut_off(tmp_path: Path) -> None:
+    server = Server("15", "main")
+    server.data = tmp_path / "main"
+    assert not server.rewinding()
+    (tmp_path / "main.rewinding").touch()
+    assert server.rewinding()

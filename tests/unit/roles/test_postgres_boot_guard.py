@@ -1,0 +1,100 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The boot guard as a machine runs it; the peers' answers and pg_controldata are programs on PATH."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import jinja2
+import pytest
+
+TEMPLATE = Path(__file__).resolve().parents[3] / "roles/postgres_common/templates/boot-guard.sh.j2"
+Guard = Callable[..., tuple[bool, str]]
+
+
+@pytest.fixture
+def guard(tmp_path: Path) -> Guard:
+    """guard(peer, ...): whether pg1 starts, and what the guard says. peer: its answer, empty for none."""
+    data, private, programs = tmp_path / "main", tmp_path / "private", tmp_path / "bin"
+    for folder in (data / "pg_wal", private, programs):
+        folder.mkdir(parents=True)
+    rendered = jinja2.Template(TEMPLATE.read_text(encoding="utf-8"), trim_blocks=True).render(
+        inventory_hostname="pg1",
+        ansible_managed="",
+        __postgres_common_data=data,
+        __postgres_common_peers=[{"name": "pg2", "address": "192.0.2.2"}],
+        postgres_common_bin=programs,
+        postgres_common_private=private,
+        postgres_common_permit=tmp_path / "permit",
+        postgres_common_boot_guard_wait=0,
+        postgres_common_boot_guard_alone="refuse",
+    )
+    (tmp_path / "guard").write_text(rendered, encoding="utf-8")
+
+    def program(name: str, text: str) -> None:
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        (programs / name).chmod(0o755)
+
+    def run(
+        peer: str,
+        *,
+        permit: str | None = None,
+        record: dict[str, object] | None = None,
+        wal: tuple[str, ...] = ("000000010000000000000001",),
+        files: tuple[str, ...] = (),
+    ) -> tuple[bool, str]:
+        program("runuser", f"[ -n '{peer}' ] && echo '{peer}'")
+        program("pg_controldata", 'echo "Latest checkpoint\'s TimeLineID:       1"')
+        program("sleep", "exit 0")
+        for name in wal:
+            (data / "pg_wal" / name).touch()
+        for name in files:
+            (tmp_path / name).touch()
+        if permit is not None:
+            (tmp_path / "permit").write_text(permit, encoding="utf-8")
+        if record:
+            line = f"odoo_deploy.epoch = '{json.dumps(record)}'\n"
+            (private / "epoch.conf").write_text(f"# who\n{line}", encoding="utf-8")
+        environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+        done = subprocess.run(
+            ["/bin/sh", str(tmp_path / "guard")], env=environment, capture_output=True, text=True, check=False
+        )
+        assert not (tmp_path / "permit").exists() or "main/standby.signal" in files
+        return done.returncode == 0, done.stderr
+
+    return run
+
+
+OWN = {"number": 2, "timeline": 1, "covers": 1, "server": "pg1"}
+
+
+@pytest.mark.parametrize(
+    ("starts", "peer", "options"),
+    [
+        (True, "standby 1 0 -", {}),
+        (True, "", {"files": ("main/standby.signal",)}),
+        (True, "", {"permit": "pg1\n"}),
+        (True, "", {"permit": ""}),
+        (True, "standby 1 2 pg1", {"record": OWN}),
+        (True, "standby 2 0 -", {"wal": ("000000020000000000000001",)}),
+        (True, "standby 2 2 pg1", {"record": {**OWN, "covers": 2}}),
+        (False, "", {}),
+        (False, "", {"permit": "pg2\n"}),
+        (False, "primary 1 0 -", {}),
+        (False, "primary 2 2 pg2", {"permit": "pg1"}),
+        (False, "standby 2 1 pg2", {"permit": "pg1"}),
+        (False, "standby 1 3 pg2", {"permit": "pg1", "record": OWN}),
+        (False, "standby 2 1 pg2", {"wal": ("00000002.history",)}),
+        (False, "standby 1 0 -", {"files": ("main.rewinding",)}),
+        (False, "standby 1 0 -", {"files": ("main.rewinding", "main/standby.signal")}),
+    ],
+)
+def test_whether_a_server_may_start(guard: Guard, starts: bool, peer: str, options: dict[str, object]) -> None:
+    started, words = guard(peer, **options)
+    assert started is starts, words
+    assert starts or "boot guard: " in words
