@@ -217,7 +217,7 @@ class Lane:
     def _made_of(self) -> str:
         """Changes with the code that sets the servers up, and with what they begin with."""
         total = hashlib.sha256(f"{TABLES}{SNAPSHOT}{self.machines}{self.patroni}".encode())
-        folders = ("roles/postgres_*", "roles/node_exporter", "playbooks", "plugins/*", "inventory/group_vars")
+        folders = ("roles/postgres_*", "roles/node_exporter", "playbooks", "plugins/*", "inventory/wiring")
         for folder in (found for pattern in folders for found in sorted(ROOT.glob(pattern))):
             for path in sorted(folder.rglob("*")):
                 if path.is_file() and path.suffix != ".pyc":
@@ -269,6 +269,7 @@ class Lane:
             }
         }
         (folder / "hosts.yml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+        (folder / "wiring.yml").write_text("plugin: odoo_deploy.stack.deployment\n", encoding="utf-8")
 
     def _must(self, words: list[str], timeout: float) -> None:
         run(["ansible-playbook", *words], timeout, cwd=ROOT, env=self.environment)
@@ -516,7 +517,7 @@ class Lane:
     def _playbook(self, name: str, to: str = "") -> list[str]:
         words = [
             "-i",
-            str(self.folder / "inventory" / "hosts.yml"),
+            str(self.folder / "inventory"),
             str(ROOT / "playbooks" / PLAYBOOKS.get(name, f"{name}.yml")),
             "-e",
             "postgres_yes=true",
