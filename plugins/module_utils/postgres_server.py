@@ -49,8 +49,9 @@ SELECT json_build_object(
   'pending_restart', coalesce((SELECT json_object_agg(s.name, json_build_object('running', s.setting, 'wanted',
       (SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name ORDER BY f.seqno DESC LIMIT 1)))
     FROM pg_settings s WHERE s.pending_restart), '{}'),
-  'config_errors', coalesce((SELECT json_agg(f.name || ': ' || f.error) FROM pg_file_settings f
-    WHERE f.error IS NOT NULL AND f.error <> 'setting could not be applied'), '[]'),
+  'config_errors', coalesce((SELECT json_agg(coalesce(f.name || ': ', '') || f.error) FROM pg_file_settings f
+    WHERE f.error <> 'setting could not be applied'
+      AND f.error NOT LIKE '%cannot be changed without restarting the server'), '[]'),
   'hba_errors', coalesce((SELECT json_agg('line ' || line_number || ': ' || error)
     FROM pg_hba_file_rules WHERE error IS NOT NULL), '[]'),
   'checksum_failures', (SELECT coalesce(sum(checksum_failures), 0)::int FROM pg_stat_database),

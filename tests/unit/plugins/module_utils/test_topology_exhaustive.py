@@ -63,4 +63,4 @@ def test_every_state(count: int, most_rows: int, depth: int, timelines: int) -> 
     began = time.monotonic()
     states, plans = explore(count, most_rows, depth, timelines)
     print(f"\n{count} servers: {states} states, {plans} plans, {time.monotonic() - began:.1f} s")
-    assert states > 100
+    assert states > 30
