@@ -12,8 +12,8 @@ short_description: Which objects of a cluster a deployment made
 version_added: 1.3.0
 author: Odoo Deploy contributors (@odoo-deploy)
 description:
-  - Sorts objects by their label C(odoo-deploy.deployment), by the annotation C(odoo-deploy.created), which is written when
-    an object is made, and, without that annotation, by who wrote to them (C(metadata.managedFields)).
+  - Sorts objects by their label C(odoo-deploy.deployment), by the annotation C(odoo-deploy.created), which is written
+    when an object is made, and, without it, by who wrote to them (C(metadata.managedFields)).
   - An object without the label is V(foreign). With the label it is V(created) where it has the annotation or nobody but
     the field manager C(odoo-deploy) wrote to it; else V(adopted), as somebody else made it.
 options:

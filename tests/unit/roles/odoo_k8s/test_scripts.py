@@ -218,6 +218,7 @@ def test_an_initialised_database_that_is_empty_is_not_initialised_anew(scripts: 
     planned = decide(scripts, mode, **EMPTY, once=True)
     assert "was initialised before and is empty now" in planned.refusal
     assert "odoo_k8s_backup=FILE" in planned.refusal
+    assert "-e odoo_k8s_initialise_again=true" in planned.refusal
     assert (planned.install, planned.update) == ([], [])
     asked_for = decide(scripts, mode, **EMPTY, once=True, again=True)
     assert (asked_for.refusal, asked_for.fresh, asked_for.install) == ("", True, ["base", "web", "bus"])
