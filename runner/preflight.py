@@ -224,7 +224,7 @@ def platform(problem: str) -> Finding | None:
     """What makes machines and nodes can do so here; a problem is one sentence, then `Type: ` and what to type."""
     if not problem:
         return None
-    message, _, line = problem.partition(". Type: ")
+    message, _dot, line = problem.partition(". Type: ")
     return Finding("PLATFORM_UNSUPPORTED", message, f"type: {line}" if line else "correct it")
 
 

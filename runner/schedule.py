@@ -63,9 +63,9 @@ def bars(spans: Sequence[Span], width: int = 48) -> list[str]:
     for span in sorted(spans, key=lambda span: (span.began, span.step)):
         begin = round(span.began / whole * width)
         length = max(round(span.ended / whole * width) - begin, 1)
-        bar = f"{' ' * begin}{('█' if span.phase == 'apply' else '▒') * length}".ljust(width + 1)
+        drawn = f"{' ' * begin}{('█' if span.phase == 'apply' else '▒') * length}".ljust(width + 1)
         mark = "*" if span in critical else " "
         text.append(
-            f"{mark} {span.step}. {span.title:<{title}}  {span.phase:<6}  {bar}  {span.ended - span.began:6.1f} s"
+            f"{mark} {span.step}. {span.title:<{title}}  {span.phase:<6}  {drawn}  {span.ended - span.began:6.1f} s"
         )
     return [*text, f"  {whole:.1f} s in all; * is what the run waited for"]

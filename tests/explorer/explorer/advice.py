@@ -40,7 +40,7 @@ def named(text: str, choice: str) -> list[str]:
             given = re.compile(rf"[^.;]*?-e {NAMING[name]}=(\w+)").match(text, match.end()) if name in NAMING else None
             server = "" if given is None else choice if given[1].isupper() else given[1]
             found.append((match.start(), f"{name} {server}".strip()))
-    return list(dict.fromkeys(name for _, name in sorted(found)))
+    return list(dict.fromkeys(name for _place, name in sorted(found)))
 
 
 def following(command: str, output: str, tried: list[str], choice: str) -> str | None:

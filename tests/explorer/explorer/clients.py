@@ -78,7 +78,7 @@ class Clients(threading.Thread):
                     await asyncio.wait_for(connection.execute(BULK), PATIENCE)
             except (psycopg.Error, TimeoutError, OSError) as error:
                 self.errors.append(f"bulk: {error!r}".splitlines()[0])
-            for _ in range(int(BULK_PAUSE / 0.2)):
+            for _round in range(int(BULK_PAUSE / 0.2)):
                 if not self._ending.is_set():
                     await asyncio.sleep(0.2)
 

@@ -115,7 +115,7 @@ class Run:
         tried: list[str] = []
         if command == "status" and self.well():
             return None
-        for _ in range(advice.MOST):
+        for _round in range(advice.MOST):
             result = self.step(parse(command))
             assert result is not None
             if broken := self.split():

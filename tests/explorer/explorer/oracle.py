@@ -204,6 +204,6 @@ def numbers(text: str) -> Rows:
     """Reads "writer:1,2,3" lines."""
     rows: dict[str, frozenset[int]] = {}
     for line in text.splitlines():
-        writer, _, listed = line.partition(":")
+        writer, _colon, listed = line.partition(":")
         rows[writer] = frozenset(int(number) for number in listed.split(",") if number)
     return rows

@@ -69,7 +69,7 @@ def strangers(path: str, text: str) -> set[str]:
 
 
 def test_long_expressions_only_get_fewer() -> None:
-    """No file has more expressions over 200 characters than the list says, and the list is not longer than the truth."""
+    """No file has more expressions over 200 characters than the list says, and the list is no longer than needed."""
     counted = {str(path.relative_to(ROOT)): long_expressions(path.read_text()) for path in sources("*.yml")}
     assert {name: count for name, count in counted.items() if count} == LONG
 

@@ -32,7 +32,7 @@ INSTALLED = Wish(minikube_installed=True)
 
 def wish_of(provider: str, cluster: str) -> Wish:
     """What somebody asks for who wants that cell."""
-    kind, _, driver = cluster.partition(" ")
+    kind, _space, driver = cluster.partition(" ")
     context = "theirs" if kind == "context" else ""
     return replace(INSTALLED, provider=provider, kind=kind, driver=driver, context=context)
 
