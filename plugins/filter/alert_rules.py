@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: alert_rules
 short_description: Alert rules for one deployment
-version_added: 1.3.0
+version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 description:
   - Completes rule groups of Prometheus with what differs between deployments.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: alertmanager_config
 short_description: Alertmanager's configuration, from who is to be told
-version_added: 1.3.0
+version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 description:
   - Makes routes by severity, groups by what an alert is about, and rules by which one alert keeps others quiet.

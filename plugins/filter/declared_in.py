@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: declared_in
 short_description: Names and addresses of the machines that are declared in groups
-version_added: 1.3.0
+version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 description:
   - Picks the machines of one or several groups from C(deployment_machines_declared), which the inventory plugin

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: k8s_applied
 short_description: Objects that nobody but the roles of this collection applied
-version_added: 1.3.0
+version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 description:
   - Keeps the objects that only the field manager C(odoo-deploy) wrote to, the cluster itself apart.

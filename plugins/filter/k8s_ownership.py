@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: k8s_ownership
 short_description: Which objects of a cluster a deployment made
-version_added: 1.3.0
+version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 description:
   - Sorts objects by their label C(odoo-deploy.deployment), by the annotation C(odoo-deploy.created), which is written

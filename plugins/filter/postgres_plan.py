@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: postgres_plan
 short_description: What a command would do to the PostgreSQL servers
-version_added: 1.3.0
+version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 description:
   - Decides which server may be the primary, and what has to be done for it, from the answers of

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: probe_scrape_configs
 short_description: Scrape configurations for probes by the blackbox exporter
-version_added: 1.3.0
+version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 description:
   - Makes a job of Prometheus for each kind of probe, so that a rule selects a kind by the label C(job).

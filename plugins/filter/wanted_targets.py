@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: wanted_targets
 short_description: How many targets each job of Prometheus has to have
-version_added: 1.3.0
+version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 description:
   - Counts the targets that scrape configurations name. What a job discovers by itself is not counted.

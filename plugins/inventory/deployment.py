@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: deployment
 short_description: Joins the roles of a deployment to a static inventory
-version_added: 1.3.0
+version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 description:
   - Sets the variables by which the roles of this collection agree with each other - addresses of databases and proxies,

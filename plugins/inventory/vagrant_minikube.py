@@ -61,7 +61,7 @@ options:
         P(odoo_deploy.stack.deployment#inventory) does for a static inventory.
     type: bool
     default: false
-    version_added: 1.3.0
+    version_added: 2.0.0
   vagrant_projects:
     description:
       - Folders of the Vagrantfiles whose machines to list.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: alert_silence
 short_description: Silence the alerts that planned work causes
-version_added: 1.3.0
+version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 description:
   - Writes a silence into Alertmanager, or ends it. A silence ends by itself when its time is over.

@@ -13,7 +13,7 @@ description:
   - A dump gets its name only once it was read back whole and holds a database in state V(ready).
   - A restore fills the database NAME_restoring, checks it, and exchanges both names in one transaction.
     The database of before is kept as NAME_broken_TIME; a restore that fails leaves it where it was.
-version_added: 1.3.0
+version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 options:
   act:

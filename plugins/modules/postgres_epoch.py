@@ -12,7 +12,7 @@ description:
   - Keeps the record in a small file that is on the disk when the module ends, so that after a power cut of all machines
     the survivors know which server was the last primary.
   - A running server shows the record to its peers as the setting C(odoo_deploy.epoch). Works without a server, too.
-version_added: 1.3.0
+version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 options:
   record:

@@ -12,7 +12,7 @@ description:
   - Waits until the standby has replayed beyond the positions at which other servers ended, promotes it, waits until it
     accepts writes, and makes a checkpoint, so that its control file has the new timeline before a power cut can come.
   - A promotion that was asked for is never taken back. RV(called) says whether it was, when the module fails.
-version_added: 1.3.0
+version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 options:
   version:

@@ -15,7 +15,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import yaml
 
 ROLE = Path(__file__).parents[3] / "roles" / "postgres_backup"
 
@@ -351,24 +350,3 @@ def test_a_given_option_stands_once_and_wins(tmp_path: Path) -> None:
     assert {("global", "compress-type=zst"), ("global:archive-push", "archive-async=y")} <= set(
         lines(tmp_path, "pgbackrest.conf")
     )
-
-
-@pytest.mark.parametrize(
-    ("name", "instead"),
-    [
-        ("repo1-cipher-pass", "postgres_backup_cipher_passphrase"),
-        ("repo1-path", "postgres_backup_repository_path"),
-        ("repo1-s3-key", "postgres_backup_object_store_secrets"),
-        ("repo1-s3-bucket", "postgres_backup_object_store"),
-        ("pg1-path", "postgres_backup_servers"),
-        ("tls-server-auth", "postgres_backup_port"),
-        ("spool-path", "leave it out"),
-        ("repo1-retention-full", ""),
-        ("compress-level", ""),
-    ],
-)
-def test_an_option_that_follows_from_a_variable_is_refused(name: str, instead: str) -> None:
-    """The message names the variable that does it."""
-    rules = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())["__postgres_backup_reserved"]
-    met = [rule["instead"] for rule in rules if re.fullmatch(rule["options"], name)]
-    assert instead in met[0] if instead else not met

@@ -1,0 +1,34 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options of pgBackRest that a person may not give."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.odoo_deploy.stack.plugins.filter.pgbackrest_refusals import pgbackrest_refusals
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("repo1-cipher-pass", "postgres_backup_cipher_passphrase"),
+        ("repo1-path", "postgres_backup_repository_path"),
+        ("repo1-s3-key", "postgres_backup_object_store_secrets"),
+        ("repo1-s3-bucket", "postgres_backup_object_store"),
+        ("pg1-path", "postgres_backup_servers"),
+        ("tls-server-auth", "postgres_backup_port"),
+        ("spool-path", "leave it out"),
+        ("repo1-retention-full", ""),
+        ("compress-level", ""),
+    ],
+)
+def test_an_option_that_follows_from_a_variable_is_refused(name: str, instead: str) -> None:
+    """The message names the variable that does it."""
+    refused = pgbackrest_refusals([name, "compress-type"])
+    assert len(refused) == bool(instead)
+    assert all(name in sentence and instead in sentence for sentence in refused)
+
+
+def test_no_option_is_no_refusal() -> None:
+    """Of a role's default, an empty dict."""
+    assert pgbackrest_refusals({}) == []
