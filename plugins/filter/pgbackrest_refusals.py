@@ -12,8 +12,8 @@ short_description: Options of pgBackRest that follow from a variable of the role
 version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 description:
-  - pgBackRest refuses an option that stands twice, and lets a command's own section hide a global one. An option that the role derives
-    from a variable may therefore not be given in C(postgres_backup_options).
+  - pgBackRest refuses an option that stands twice, and lets a command's own section hide a global one. An option that
+    the role derives from a variable may therefore not be given in C(postgres_backup_options).
 options:
   _input:
     description: The options that were given, by name.
