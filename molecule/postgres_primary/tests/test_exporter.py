@@ -28,9 +28,17 @@ def scrape() -> dict[str, float]:
     return {series.split("{")[0]: float(value) for series, value in pairs}
 
 
+def settled(seconds: float = 30) -> dict[str, float]:
+    """The figures once the server answers the exporter: a scrape at the moment of its restart has none of them."""
+    end = time.monotonic() + seconds
+    while (figures := scrape()).get("pg_exporter_last_scrape_error") != 0 and time.monotonic() < end:
+        time.sleep(1)
+    return figures
+
+
 def test_every_query_has_its_figures(host: Any) -> None:
     """Of a primary without a standby: no slot."""
-    figures = scrape()
+    figures = settled()
     queries = yaml.safe_load(QUERIES.read_text(encoding="utf-8"))
     names = {f"pg_{name}" for metric in queries["pg"]["metrics"] for name in metric}
     assert names <= set(figures), names - set(figures)
@@ -45,7 +53,7 @@ def test_a_server_that_is_stopped_is_told_and_so_is_its_return(host: Any) -> Non
         host.check_output("systemctl stop postgresql@17-main")
         assert scrape()["pg_up"] == 0
         host.check_output("systemctl start postgresql@17-main")
-        assert scrape()["pg_up"] == 1
+        assert settled()["pg_up"] == 1
 
 
 def test_listens_on_one_address_as_nobody_special(host: Any) -> None:
