@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 
 from support.deployment import DEPLOY_DIR, Deployment, Machine  # noqa: E402
+from support.odoo import Odoo  # noqa: E402
 
 BIN = Path(sys.executable).parent
 NODES = Path(os.environ.get("ODOO_DEPLOY_NODES") or ROOT / "inventory" / "nodes.yml")
@@ -85,10 +86,12 @@ def settings(deployment: Deployment) -> dict[str, Any]:
         "deployment_name": deployment.name,
         "k8s_cluster_context": yaml.safe_load(kubeconfig.read_text())["current-context"],
         "k8s_cluster_context_kubeconfig": str(kubeconfig),
-        "odoo_k8s_version": "14",
+        "odoo_k8s_version": Odoo(deployment).environment["ODOO_VERSION"],
         "odoo_image": image("deployment", "odoo", "odoo"),
         "prometheus_k8s_image": image("deployment", "monitoring", "prometheus"),
         "prometheus_k8s_cadvisor_image": image("daemon_set", "monitoring", "cadvisor"),
+        "prometheus_k8s_alertmanager_image": image("deployment", "monitoring", "alertmanager"),
+        "prometheus_k8s_blackbox_image": image("deployment", "monitoring", "blackbox"),
     }
 
 
