@@ -45,7 +45,7 @@ def test_form_saved_through_one_proxy_is_read_through_the_other(browser: Browser
     log_in(page, first, password)
     page.goto(f"http://{first}/web#id=1&model=res.company&view_type=form")
     page.wait_for_selector(".o_form_view", timeout=60_000)
-    # To 15 a form is read until somebody edits it; from 16 on it is always edited, and has a button only for what is not saved.
+    # To 15 a form is read until somebody edits it; from 16 on it can always be edited.
     if int(Odoo(deployment).environment["ODOO_VERSION"]) < 16:
         page.click(".o_form_button_edit")
         page.fill("input[name=name]", name)
@@ -59,8 +59,9 @@ def test_form_saved_through_one_proxy_is_read_through_the_other(browser: Browser
     page = browser.new_page()
     log_in(page, second, password)
     page.goto(f"http://{second}/web#id=1&model=res.company&view_type=form")
+    inputs = "[...document.querySelectorAll('input')]"
     page.wait_for_function(
-        "name => document.body.innerText.includes(name) || [...document.querySelectorAll('input')].some(i => i.value === name)",
+        f"name => document.body.innerText.includes(name) || {inputs}.some(input => input.value === name)",
         arg=name,
         timeout=60_000,
     )
