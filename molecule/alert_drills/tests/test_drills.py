@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[3]
 NAMESPACE = "monitoring"
 # Nobody serves Odoo in this scenario. That it is not reached keeps the alerts about single ways quiet.
 STANDING = {"OdooNotReachable", "OdooPodsMissing"}
-# Nobody listened before the first drill: what was sent until then was not delivered, and the alert looks ten minutes back.
+# Nobody listened before the first drill, so nothing was delivered until then; the alert looks ten minutes back.
 BEFORE = {"AlertsNotDelivered"}
 
 
