@@ -19,7 +19,7 @@ Usage: ./test.sh [--lanes N] [--fresh] [--list] [--without PART]... [lint] [unit
   --lanes N       how many parts and scenarios run at a time; without it one for each core, at most four
   --fresh         run again what passed before
   --list          name the parts, one a line, and run none
-  --without PART  leave out a part, or a scenario as molecule:SCENARIO
+  --without PART  leave out a part, a scenario as molecule:SCENARIO, or slow: those tests of e2e that take minutes each
 
 A part that passed on this machine within a day is counted and not run again, if no file has changed since (except docs/, changelogs/
 and *.md). lint, unit and newest always run. So a run that was interrupted goes on, and after a failure the rest is run.
@@ -43,7 +43,7 @@ while [ $# -gt 0 ]; do
       shift
       ;;
     --without)
-      [[ ${2-} =~ ^(lint|unit|e2e|molecule|explorer|cores|install|molecule:.+)$ ]] || refuse "--without wants a part"
+      [[ ${2-} =~ ^(lint|unit|e2e|slow|molecule|explorer|cores|install|molecule:.+)$ ]] || refuse "--without wants a part"
       [[ $2 != molecule:* || -e molecule/${2#molecule:}/molecule.yml ]] || refuse "no scenario ${2#molecule:}"
       without+=("$2")
       shift
@@ -222,7 +222,7 @@ e2e() {
   check "run.py again changes nothing" changes_nothing
   check_python "e2e" tests/e2e
   check_python "production" tests/production
-  check_python "system" tests/system
+  if left_out slow; then check_python "system" tests/system -m "not slow"; else check_python "system" tests/system; fi
   check_python "settings" tests/settings
   check "teardown" ./teardown.sh --yes
   check "nothing is left" leftovers

@@ -15,6 +15,8 @@ from conftest import Clicks, Run
 from support.deployment import Cluster, Deployment
 from support.odoo import Door
 
+pytestmark = pytest.mark.slow  # minutes each; CI leaves them out
+
 MODULE = "odoo_deploy_proof"
 MODEL = "odoo.deploy.proof"
 PYTHON = """

@@ -15,6 +15,8 @@ from conftest import ROOT
 from support.deployment import Deployment
 from support.odoo import Door, proxies
 
+pytestmark = pytest.mark.slow  # minutes each; CI leaves them out
+
 # What each page draws. Debian's wkhtmltopdf draws the letters of a web font as lines, so there is no text to look for.
 DRAWN = """
 import hashlib, sys, PyPDF2

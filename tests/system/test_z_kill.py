@@ -13,7 +13,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from subprocess import DEVNULL
 
+import pytest
 from conftest import ROOT, Run
+
+pytestmark = pytest.mark.slow  # minutes each; CI leaves them out
 
 KILLS = 10
 
