@@ -19,7 +19,7 @@ Usage: ./test.sh [--lanes N] [--fresh] [--list] [--without PART]... [lint] [unit
   --lanes N       how many parts and scenarios run at a time; without it one for each core, at most four
   --fresh         run again what passed before
   --list          name the parts, one a line, and run none
-  --without PART  leave out a part, a scenario as molecule:SCENARIO, or slow: those tests of e2e that take minutes each
+  --without PART  leave out a part, a scenario as molecule:SCENARIO, or slow: of e2e, tests/production and the tests marked slow
 
 A part that passed on this machine within a day is counted and not run again, if no file has changed since (except docs/, changelogs/
 and *.md). lint, unit and newest always run. So a run that was interrupted goes on, and after a failure the rest is run.
@@ -221,7 +221,7 @@ e2e() {
   check "run.py from nothing" ./run.py --yes
   check "run.py again changes nothing" changes_nothing
   check_python "e2e" tests/e2e
-  check_python "production" tests/production
+  left_out slow || check_python "production" tests/production
   if left_out slow; then check_python "system" tests/system -m "not slow"; else check_python "system" tests/system; fi
   check_python "settings" tests/settings
   check "teardown" ./teardown.sh --yes
