@@ -25,8 +25,6 @@ ROOT = Path(__file__).resolve().parents[3]
 NAMESPACE = "monitoring"
 # Nobody serves Odoo in this scenario. That it is not reached keeps the alerts about single ways quiet.
 STANDING = {"OdooNotReachable", "OdooPodsMissing"}
-# Nobody listened before the first drill, so nothing was delivered until then; the alert looks ten minutes back.
-BEFORE = {"AlertsNotDelivered"}
 
 
 class Inbox:
@@ -45,8 +43,6 @@ class Inbox:
                 return
             for alert in sent["alerts"]:
                 name = alert["labels"]["alertname"]
-                if name in BEFORE:
-                    continue
                 if alert["status"] == "firing":
                     self.firing.add(name)
                     self.ever.add(name)

@@ -62,8 +62,10 @@ def test_pods_are_read_by_name(ask: Callable[..., Any], pods: dict[str, Any]) ->
     """cAdvisor's series carry the pod's name and namespace, and nothing of docker's labels."""
     query = 'container_memory_working_set_bytes{namespace="monitoring",container="prometheus"} > 0'
     found = [series["metric"] for series in ask("query", lambda data: data["result"], query=query)]
-    # A pod that was replaced a moment ago is still among them.
-    assert pods["prometheus"].metadata.name in {metric["pod"] for metric in found}
+    # A pod that was replaced a moment ago is still among them; each pod has one series.
+    names = [metric["pod"] for metric in found]
+    assert names.count(pods["prometheus"].metadata.name) == 1
+    assert len(names) == len(set(names))
     assert not [label for metric in found for label in metric if label.startswith("container_label_")]
 
 
