@@ -243,9 +243,9 @@ BATCH = (
     ),
     Setting(
         "postgres_backup_schedule_diff",
-        "Sun..Fri *-*-* 02:00",
+        "Sun,Mon..Fri *-*-* 02:00",
         timer("postgres-backup@diff.timer", "OnCalendar"),
-        ["Sun..Fri *-*-* 02:00"],
+        ["Sun,Mon..Fri *-*-* 02:00"],
     ),
     Setting(
         "postgres_backup_schedule_drill",

@@ -129,9 +129,8 @@ def routes(admin: Door) -> list[str]:
 def visitors(admin: Door) -> Iterator[list[Visitor]]:
     """Two users, each with a private file, and a stranger; both users are gone afterwards."""
     # 19 calls it group_ids.
-    groups = next(
-        name for name in admin.call("res.users", "fields_get", [], ["type"]) if name in ("groups_id", "group_ids")
-    )
+    fields = admin.call("res.users", "fields_get", [], ["type"])
+    groups = "group_ids" if "group_ids" in fields else "groups_id"
     group = admin.call(
         "ir.model.data", "search_read", [["module", "=", "base"], ["name", "=", "group_user"]], ["res_id"]
     )
