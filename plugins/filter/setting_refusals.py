@@ -18,8 +18,8 @@ options:
   _input:
     description:
       - Name of each variable, and the grammar of its value, one of V(nginx_size), V(nginx_time), V(nginx_rates),
-        V(prometheus_duration), V(prometheus_size), V(quantity), V(pgbackrest_size), V(port), V(router_id),
-        V(count), V(seconds), V(addresses), V(networks) and V(unit_words).
+        V(prometheus_duration), V(prometheus_size), V(quantity), V(pgbackrest_size), V(postgres_size), V(port),
+        V(router_id), V(count), V(seconds), V(addresses), V(networks) and V(unit_words).
     type: dict
     required: true
   values:
@@ -135,6 +135,9 @@ GRAMMARS = {
     ),
     "pgbackrest_size": Grammar(
         matches("[1-9][0-9]*([KMGTP](i?B)?|B)?"), "a whole number and B, KiB, MiB, GiB, TiB or PiB, such as 4GiB"
+    ),
+    "postgres_size": Grammar(
+        matches("-1|[0-9]+(kB|MB|GB|TB)?"), "a whole number and kB, MB, GB or TB, such as 4GB, or -1 for no bound"
     ),
     "port": Grammar(between(1, 65535), "a port, 1 to 65535"),
     "router_id": Grammar(between(1, 255), "a whole number, 1 to 255"),
