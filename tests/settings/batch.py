@@ -83,6 +83,13 @@ class Live:
         return {rule["name"]: rule for group in self.asked("rules")["groups"] for rule in group["rules"]}
 
     @cached_property
+    def alertmanager(self) -> str:
+        """Alertmanager's configuration."""
+        namespace = self.prometheus.metadata.namespace
+        data = self.deployment.cluster.core.read_namespaced_secret("alertmanager", namespace).data
+        return "".join(base64.b64decode(text).decode() for text in data.values())
+
+    @cached_property
     def secret(self) -> dict[str, str]:
         """The files with secrets that the web pods read."""
         name = next(volume.secret.secret_name for volume in self.web.template.spec.volumes if volume.name == "secret")
@@ -229,7 +236,17 @@ WEB_LIMIT = 2 * (1100 + 600) + 1100 + 256
 
 BATCH = (
     # Odoo
-    Setting("odoo_k8s_replicas", 4, lambda live: (live.web.replicas, len(live.odoo.pods())), (4, 4)),
+    Setting(
+        "odoo_k8s_replicas",
+        4,
+        lambda live: (
+            live.web.replicas,
+            len(live.odoo.pods()),
+            live.asked("query?query=odoo_pods_wanted")["result"][0]["value"][1],
+        ),
+        (4, 4, "5"),
+        proves=("prometheus_k8s_odoo_pods",),
+    ),
     Setting("odoo_k8s_node_port", 31242, node_port("http"), (31242, True)),
     Setting("odoo_k8s_longpolling_node_port", 31243, node_port("longpolling"), (31243, True)),
     Setting(
@@ -263,7 +280,7 @@ BATCH = (
         f"{WEB_LIMIT}Mi",
     ),
     Setting("odoo_k8s_uid", 10002, lambda live: live.web.template.spec.security_context.run_as_user, 10002),
-    Setting("odoo_k8s_image_pull_policy", "Always", lambda live: live.container.image_pull_policy, "Always"),
+    Setting("odoo_k8s_image_pull_policy", "Never", lambda live: live.container.image_pull_policy, "Never"),
     Setting(
         "odoo_k8s_pod_security", "baseline", lambda live: live.labels["pod-security.kubernetes.io/enforce"], "baseline"
     ),
@@ -384,6 +401,12 @@ BATCH = (
         "https://example.test/runbook",
         lambda live: live.alerts["MachineDown"]["annotations"]["runbook"].split("#")[0],
         "https://example.test/runbook",
+    ),
+    Setting(
+        "prometheus_k8s_alertmanager_config",
+        {"route": {"receiver": "nobody", "group_wait": "31s"}, "receivers": [{"name": "nobody"}]},
+        lambda live: "31s" in live.alertmanager,
+        True,
     ),
     Setting("prometheus_k8s_shell", "ssh", lambda live: "vagrant" in json.dumps(live.alerts), False),
     Setting("postgres_metrics_port", 9188, targets("postgres"), [9188], proves=("postgres_exporter_port",)),

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from support.deployment import Deployment
 
 # Step, settings that it does not take, and what is said of each.
-CASES = {
+CASES: dict[str, tuple[int, dict[str, object], list[str]]] = {
     "prometheus": (
         2,
         {"prometheus_k8s_retention": "15 days", "prometheus_k8s_retention_size": "2gb", "prometheus_k8s_node_port": 0},
@@ -22,6 +23,24 @@ CASES = {
             "prometheus_k8s_retention_size is 2gb: allowed is a whole number and B, KB",
             "prometheus_k8s_node_port is 0: allowed is a port",
         ],
+    ),
+    "a namespace": (
+        2,
+        {"prometheus_k8s_namespace": "odoo-e2e-other"},
+        [
+            "prometheus_k8s_namespace is odoo-e2e-other, but this deployment's Prometheus runs in",
+            "Set it back; or remove the old",
+        ],
+    ),
+    "a namespace of Odoo": (
+        4,
+        {"odoo_k8s_namespace": "odoo-e2e-other"},
+        ["odoo_k8s_namespace is odoo-e2e-other, but this deployment's Odoo runs in", "Set it back; or remove the old"],
+    ),
+    "encryption": (
+        3,
+        {"postgres_backup_encrypted": True},
+        ["To change it, make a new repository: give"],
     ),
     "postgres": (
         3,
@@ -78,11 +97,8 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.usefixtures("deployment")
-def test_what_would_not_be_read_is_refused(case: str, tmp_path: Path) -> None:
-    """Every one in a line of its own, at once, and nothing is changed."""
-    step, settings, lines = CASES[case]
+def refused(tmp_path: Path, step: int, settings: dict[str, object]) -> str:
+    """What a run says that is refused by a step, and changes nothing; its lines may be folded."""
     file = tmp_path / "settings.json"
     file.write_text(json.dumps(settings))
     done = subprocess.run(
@@ -90,5 +106,37 @@ def test_what_would_not_be_read_is_refused(case: str, tmp_path: Path) -> None:
         cwd=ROOT, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     assert done.returncode != 0, done.stdout
-    assert [line for line in lines if line not in done.stdout] == [], done.stdout
-    assert re.findall(r"changed=(\d+)", done.stdout) in ([], ["0"]), done.stdout
+    assert set(re.findall(r"changed=(\d+)", done.stdout)) == {"0"}, done.stdout
+    return " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.usefixtures("deployment")
+def test_what_would_not_be_read_is_refused(case: str, tmp_path: Path) -> None:
+    """Every one in a line of its own, at once, and nothing is changed."""
+    step, settings, lines = CASES[case]
+    said = refused(tmp_path, step, settings)
+    assert [line for line in lines if line not in said] == [], said
+
+
+def test_a_volume_that_cannot_be_changed(deployment: Deployment, tmp_path: Path) -> None:
+    """Another StorageClass and less room for the readings, of a claim that is there."""
+    (namespace,) = {
+        service.metadata.namespace
+        for service in deployment.cluster.core.list_service_for_all_namespaces(
+            field_selector="metadata.name=prometheus"
+        ).items
+    } & set(deployment.cluster.namespaces(deployment.name))
+    spec = {
+        "accessModes": ["ReadWriteOnce"], "storageClassName": "first", "resources": {"requests": {"storage": "4Gi"}},
+    }  # fmt: skip
+    core = deployment.cluster.core
+    core.create_namespaced_persistent_volume_claim(namespace, {"metadata": {"name": "prometheus"}, "spec": spec})
+    try:
+        wanted: dict[str, object] = {"prometheus_k8s_storage_class": "second", "prometheus_k8s_storage_size": "1Gi"}
+        said = refused(tmp_path, 2, wanted)
+    finally:
+        core.delete_namespaced_persistent_volume_claim("prometheus", namespace)
+    assert "prometheus_k8s_storage_class is second and prometheus_k8s_storage_size is 1Gi" in said
+    assert "has storage class first and size 4Gi" in said
+    assert "delete deployment/prometheus pvc/prometheus" in said
