@@ -1,6 +1,6 @@
 # Copyright: Odoo Deploy contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings that no deployment of the tests can have: rendered by Ansible where the role writes them, with and without."""
+"""Settings that no deployment of the tests can have: rendered by Ansible where a role writes them, with and without."""
 
 from __future__ import annotations
 
