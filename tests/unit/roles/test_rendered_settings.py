@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,10 @@ ROLES = Path(__file__).resolve().parents[3] / "roles"
 
 
 class Rendered(NamedTuple):
-    """A variable, a value that is not its default, the role's expression or template, and what stands there then."""
+    """A variable, a value that is not its default, where it is read, and what stands there then.
+
+    It is read in an expression or a template of the role, or in an argument of a task, FILE#NAME OF THE TASK#ARGUMENT.
+    """
 
     variable: str
     value: Any
@@ -35,10 +38,12 @@ TOLD: dict[str, dict[str, Any]] = {
         "__k8s_cluster_version": "v1.34.0",
         "__k8s_cluster_sources_hash": "0123456789abcdef0123",
         "k8s_cluster_record": "/nonexistent",
+        "__k8s_cluster_image": "odoo-deploy/odoo:1",
     },
     "nginx_cache": {
         "nginx_cache_listen_addresses": ["192.0.2.31"],
         "nginx_cache_upstreams": ["192.0.2.100:32242"],
+        "nginx_cache_acme_names": ["shop.test"],
         "nginx_cache_floating_address": "192.0.2.30",
         "nginx_cache_floating_peers": ["192.0.2.31", "192.0.2.32"],
         "nginx_cache_tls_certificate": "a certificate",
@@ -69,6 +74,7 @@ TOLD: dict[str, dict[str, Any]] = {
     },
     "odoo_k8s": {
         "role_path": str(ROLES / "odoo_k8s"),
+        "__odoo_k8s_visitor_answer": {"stdout_lines": ['{"login": "visitor"}']},
         "odoo_k8s_image_choice": {"source": "debian"},
         "odoo_k8s_image_package": "https://example.test/19/odoo.deb",
         "odoo_k8s_max_replicas": 9,
@@ -78,6 +84,9 @@ TOLD: dict[str, dict[str, Any]] = {
         "__odoo_k8s_init_job": "odoo-init-0123456789",
     },
 }
+
+MMDEBSTRAP = "base.yml#Make the base image from Debian's packages#cmd"
+WARM = "warm.yml#Ask for the files of Odoo's first pages"
 
 CASES = (
     Rendered("k8s_cluster_minikube_memory", 6144, "__k8s_cluster_minikube_start", "'--memory', '6144'"),
@@ -131,8 +140,86 @@ CASES = (
         "odoo_k8s_addons_wheels", ["odoo-addon-shop==19.0.1"], "__odoo_k8s_context_sources", "odoo-addon-shop==19.0.1"
     ),
     Rendered("odoo_k8s_autoscale_cpu_percent", 55, "serve.yaml.j2", "averageUtilization: 55"),
+    Rendered(
+        "container_image_mirror", "http://near.test/debian", MMDEBSTRAP, "'deb http://near.test/debian bookworm main'"
+    ),
+    Rendered(
+        "container_image_security_mirror", "http://near.test/sec", MMDEBSTRAP, "deb http://near.test/sec bookworm-sec"
+    ),
+    Rendered("container_image_pockets", ["bookworm-backports"], MMDEBSTRAP, " bookworm-backports main"),
+    Rendered(
+        "k8s_cluster_base_image", "debian:12", "embedded.yml#Build the node's image#container_image_base", "debian:12"
+    ),
+    Rendered(
+        "k8s_cluster_registry",
+        "registry.test",
+        "load_images.yml#Push the images to the cluster's registry#repository",
+        "registry.test/",
+    ),
+    Rendered("k8s_cluster_timeout", 77, "main.yml#Wait until the nodes are ready#wait_timeout", "77"),
+    Rendered(
+        "nginx_cache_acme_email",
+        "a@shop.test",
+        "acme.yml#Order the certificate, or renew it#argv",
+        "'--email', 'a@shop.test'",
+    ),
+    Rendered("nginx_cache_purge_paths", ["/shop/*"], "purge.yml#Remove the stored answers#paths", "/shop/*"),
+    Rendered("nginx_cache_warm_names", ["shop.test"], f"{WARM}#names", "shop.test"),
+    Rendered("nginx_cache_warm_login", "reader", f"{WARM}#login", "reader"),
+    Rendered("nginx_cache_warm_password", "fourth", f"{WARM}#password", "fourth"),
+    Rendered("node_exporter_binary_checksum", "sha256:0a", "binary.yml#Download the release#checksum", "sha256:0a"),
+    Rendered(
+        "postgres_common_repository",
+        "https://pg.test/apt",
+        "install.yml#Add the repository#uris",
+        "https://pg.test/apt",
+    ),
+    Rendered(
+        "postgres_common_repository_key",
+        "https://pg.test/key",
+        "install.yml#Add the repository#signed_by",
+        "https://pg.test/key",
+    ),
+    Rendered("postgres_patroni_wait", 77, "adopt.yml#Wait until the standby streams#following_within", "77"),
+    Rendered(
+        "postgres_replica_wait",
+        77,
+        "follow.yml#Wait until the standby streams#__postgres_common_following_within",
+        "77",
+    ),
+    Rendered("postgres_replica_clone_timeout", 77, "clone.yml#Copy the primary's data#SECONDS_ALLOWED", "77"),
+    Rendered("prometheus_k8s_timeout", 77, "main.yml#Apply the objects and wait until the pods run#wait_timeout", "77"),
+    Rendered("odoo_k8s_context", "shop", "namespace.yml#Look for the namespace#context", "shop"),
+    Rendered(
+        "odoo_k8s_debian_mirror",
+        "http://near.test",
+        "packages.yml#Fetch the package of Odoo#mirror",
+        "http://near.test",
+    ),
+    Rendered("odoo_k8s_registry_timeout", 77, "source.yml#Ask the registry of the official image#timeout", "77"),
+    Rendered(
+        "odoo_k8s_addons_folders", ["/srv/addons"], "context.yml#Read what the addons are made of#paths", "/srv/addons"
+    ),
+    Rendered("odoo_k8s_backup_dir", "/srv/dumps", "backup.yml#Dump the database#folder", "/srv/dumps"),
+    Rendered("odoo_k8s_visitor_remove", True, "visitor.yml#Keep what the user logs in by#odoo_k8s_visitor", "{}"),
     Rendered("odoo_k8s_build_dir", "/srv/build", "__odoo_k8s_clone_dir", "/srv/build/git"),
 )
+
+
+def argument(role: str, where: str) -> str:
+    """The text of an argument of a task, wherever it stands: of its module, its variables, or its environment."""
+    file, name, key = where.split("#")
+
+    def tasks(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for item in items:
+            yield item
+            yield from tasks(item.get("block", []))
+
+    (task,) = (
+        task for task in tasks(yaml.safe_load((ROLES / role / "tasks" / file).read_text())) if task.get("name") == name
+    )
+    (found,) = (options[key] for options in task.values() if isinstance(options, dict) and key in options)
+    return str(found)
 
 
 def variables(role: str) -> dict[str, Any]:
@@ -150,9 +237,14 @@ def test_a_setting_stands_where_its_role_writes_it(evaluate: Evaluate, role: str
     hosts: dict[str, dict[str, Any]] = {}
     for case in wanted:
         file = ROLES / role / "templates" / case.where
-        reading = f"lookup('ansible.builtin.template', '{file}')" if case.where.endswith(".j2") else case.where
-        hosts[f"{case.variable}-before"] = {"reading": f"{{{{ {reading} | string }}}}"}
-        hosts[case.variable] = {"reading": f"{{{{ {reading} | string }}}}", case.variable: case.value}
+        if "#" in case.where:
+            reading = argument(role, case.where)
+        elif case.where.endswith(".j2"):
+            reading = f"{{{{ lookup('ansible.builtin.template', '{file}') }}}}"
+        else:
+            reading = f"{{{{ {case.where} | string }}}}"
+        hosts[f"{case.variable}-before"] = {"reading": reading}
+        hosts[case.variable] = {"reading": reading, case.variable: case.value}
     told = evaluate(variables(role), hosts, [{"ansible.builtin.debug": {"msg": "{{ reading }}"}}])
     assert wanted
     for case in wanted:
