@@ -67,6 +67,10 @@ TOLD: dict[str, dict[str, Any]] = {
         "postgres_backup_version": "15",
         "postgres_backup_memory": 1024,
     },
+    "container_image": {},
+    "node_exporter": {"ansible_default_ipv4": {"address": "192.0.2.21"}},
+    "postgres_common": {"postgres_common_version": "15"},
+    "postgres_replica": {},
     "prometheus_k8s": {
         "__prometheus_k8s_nodes_found": {"resources": []},
         "__prometheus_k8s_rules": {"groups": []},
@@ -250,3 +254,8 @@ def test_a_setting_stands_where_its_role_writes_it(evaluate: Evaluate, role: str
     for case in wanted:
         assert case.stands in str(told[case.variable]), told[case.variable]
         assert case.stands not in str(told[f"{case.variable}-before"]), case.variable
+
+
+def test_every_setting_is_of_a_role_that_is_rendered() -> None:
+    """None is left out for want of what its role is told."""
+    assert [case.variable for case in CASES if not case.variable.startswith(tuple(f"{role}_" for role in TOLD))] == []
