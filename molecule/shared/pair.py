@@ -226,7 +226,7 @@ class Pair:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Writer]:
-        """Rows are written for a second before, during and for two seconds after the block, and until there are some."""
+        """Rows are written for a second before, during and two seconds after the block, and until there are some."""
         writer = Writer(self.site.conninfo(self.servers), f"{time.time():.3f}")
         writer.prepare()
         writer.start()
