@@ -11,12 +11,12 @@ short_description: Takes one context out of kubeconfig files
 version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 description:
-  - Reads kubeconfig files as kubectl does and returns a configuration that holds one context, its cluster and its user alone,
-    and that can be put into any folder.
-  - Of several files the first that names a cluster, a user or a context counts, and one that does not exist is passed over, see
-    U(https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/#merging-kubeconfig-files).
-  - Certificates and keys that it names as files are put into it. A token's file is named by its whole path, for it changes while it is
-    in use, and so is a program that is named by a relative path.
+  - Reads kubeconfig files as kubectl does and returns a configuration that holds one context, its cluster and its user
+    alone, and that can be put into any folder.
+  - Of several files the first that names a cluster, a user or a context counts, and one that does not exist is passed
+    over, see U(https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/#merging-kubeconfig-files).
+  - Certificates and keys that it names as files are put into it. A token's file is named by its whole path, for it
+    changes while it is in use, and so is a program that is named by a relative path.
 options:
   _input:
     description: Paths of the files, with a colon between them as in C(KUBECONFIG).
@@ -44,7 +44,6 @@ _value:
 """
 
 import base64
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -72,7 +71,7 @@ def kubeconfig_context(paths: str, context: str) -> dict[str, Any]:
 
 
 def _take(paths: str, context: str) -> dict[str, Any]:
-    files = [Path(os.path.expanduser(path)) for path in paths.split(":") if path]
+    files = [Path(path).expanduser() for path in paths.split(":") if path]
     there = [file for file in files if file.is_file()]
     if not there:
         raise Refusal(f"There is no kubeconfig {paths}. Name yours in k8s_cluster_context_kubeconfig.")

@@ -137,7 +137,7 @@ def test_again_changes_nothing(operator: Operator) -> None:
 
 
 def test_official_image_of_that_registry(operator: Operator, site: Site) -> None:
-    """One that is laid out as the official image, out of reach without the log-in, takes the place of what was built."""
+    """One that is laid out as the official image, behind the log-in, takes the place of what was built."""
     (built,) = images(site, "shop")
     local = built.removeprefix(f"{REGISTRY_HOST}/team/")
     run("docker", "build", "--quiet", "--build-arg", f"BASE={local}", "--tag", OFFICIAL, str(HERE / "official"))

@@ -104,8 +104,8 @@ def _add_node() -> None:
     """A second node of the first one's image, joined as kubeadm has it; pods reach each other by a route on each."""
     image = json.loads(run("docker", "inspect", FIRST))[0]["Config"]["Image"]
     run("docker", "run", "--detach", "--name", SECOND, "--hostname", "node2", "--label", LABEL, "--network", NETWORK,
-        "--ip", SECOND_ADDRESS, "--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--security-opt", "seccomp=unconfined",
-        "--security-opt", "apparmor=unconfined", "--device-cgroup-rule", "a *:* rwm", "--cgroupns", "private",
+        "--ip", SECOND_ADDRESS, "--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE",
+        "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined", "--device-cgroup-rule", "a *:* rwm", "--cgroupns", "private",
         "--stop-signal", "SIGRTMIN+3", "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec",
         *(word for path in ("containerd", "kubelet") for word in ("--mount", _volume(path))), image)  # fmt: skip
     on(SECOND, "until ctr version > /dev/null 2>&1; do sleep 0.3; done")
@@ -127,8 +127,8 @@ def _add_node() -> None:
     unit = (
         "[Unit]\nConditionPathExists=\nConditionPathExists=/etc/kubernetes/kube-proxy.conf\n[Service]\nExecStartPre=\n"
     )
-    on(SECOND, "mkdir -p /etc/systemd/system/kube-proxy.service.d; cat > /etc/systemd/system/kube-proxy.service.d/own.conf",
-       given=unit)  # fmt: skip
+    own = "/etc/systemd/system/kube-proxy.service.d"
+    on(SECOND, f"mkdir -p {own}; cat > {own}/own.conf", given=unit)
     on(SECOND, "sed -i 's#10.244.0.0/24#10.244.1.0/24#' /etc/cni/net.d/10-bridge.conflist; systemctl daemon-reload")
     join = on(FIRST, "kubeadm token create --print-join-command 2> /dev/null").strip()
     on(
@@ -146,12 +146,12 @@ def _volume(path: str) -> str:
 
 def _add_registry(site: Site) -> None:
     """TLS by an authority of its own, known to nobody, and one user."""
+    address = REGISTRY_HOST.partition(":")[0]
     machine = run("docker", "images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=odoo-deploy/node")
     run("docker", "build", "--quiet", "--build-arg", f"BASE={machine.split()[0]}", "--tag", "odoo-theirs/registry",
         "--label", LABEL, str(HERE / "registry"))  # fmt: skip
     run("docker", "run", "--detach", "--name", REGISTRY, "--label", LABEL, "--network", NETWORK,
-        "--ip", REGISTRY_HOST.partition(":")[0], "--entrypoint", "sleep", "odoo-theirs/registry", "infinity")  # fmt: skip
-    address = REGISTRY_HOST.partition(":")[0]
+        "--ip", address, "--entrypoint", "sleep", "odoo-theirs/registry", "infinity")  # fmt: skip
     config = {
         "version": 0.1,
         "storage": {"filesystem": {"rootdirectory": "/var/lib/registry"}},
