@@ -105,7 +105,8 @@ def _add_node() -> None:
     image = json.loads(run("docker", "inspect", FIRST))[0]["Config"]["Image"]
     run("docker", "run", "--detach", "--name", SECOND, "--hostname", "node2", "--label", LABEL, "--network", NETWORK,
         "--ip", SECOND_ADDRESS, "--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE",
-        "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined", "--device-cgroup-rule", "a *:* rwm", "--cgroupns", "private",
+        "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined",
+        "--device-cgroup-rule", "a *:* rwm", "--cgroupns", "private",
         "--stop-signal", "SIGRTMIN+3", "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec",
         *(word for path in ("containerd", "kubelet") for word in ("--mount", _volume(path))), image)  # fmt: skip
     on(SECOND, "until ctr version > /dev/null 2>&1; do sleep 0.3; done")
