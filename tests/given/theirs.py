@@ -18,10 +18,12 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 LABEL = "odoo-deploy.deployment=odoo-theirs"
-NETWORK = "vagrant_network_192.168.154.0/24"
+SUBNET, OURS = "192.168.155.0/24", "192.168.154.0/24"
+NETWORK = f"vagrant_network_{SUBNET}"
 FIRST, SECOND, REGISTRY = "odoo-theirs-node1", "odoo-theirs-node2", "odoo-theirs-registry"
-FIRST_ADDRESS, SECOND_ADDRESS = "192.168.154.100", "192.168.154.101"
-REGISTRY_HOST = "192.168.154.50:5000"
+FIRST_ADDRESS, SECOND_ADDRESS = "192.168.155.100", "192.168.155.101"
+VOLUMES = ("/var/lib/containerd", "/var/lib/kubelet", "/etc/kubernetes")
+REGISTRY_HOST = "192.168.155.50:5000"
 
 
 def run(*argv: str, given: str | None = None, **environment: str) -> str:
@@ -39,8 +41,18 @@ def on(container: str, script: str, given: str | None = None) -> str:
     return run("docker", "exec", "-i", container, "sh", "-euc", script, given=given)
 
 
+def route(action: str) -> None:
+    """Their network and the machines' one are joined by a router, which is this host: the engine keeps bridges apart."""
+    for source, destination in ((SUBNET, OURS), (OURS, SUBNET)):
+        rule = ["DOCKER-USER", "-s", source, "-d", destination, "-j", "ACCEPT"]
+        there = subprocess.run(["iptables", "-C", *rule], capture_output=True, check=False).returncode == 0
+        if there == (action == "-D"):
+            run("iptables", action, *rule)
+
+
 def remove() -> None:
     """What the site consists of, and what an earlier one left."""
+    route("-D")
     for kind, flags in (("container", ["-f"]), ("volume", ["-f"]), ("network", [])):
         found = run("docker", kind, "ls", "-q", *(["-a"] if kind == "container" else []), "--filter", f"label={LABEL}")
         if found.split():
@@ -85,6 +97,10 @@ def make(folder: Path) -> Site:
     """Two nodes, a registry, two namespaces in use."""
     remove()
     site = Site(folder, "pull", secrets.token_hex(8))
+    # Servers see the nodes' own addresses.
+    run("docker", "network", "create", "--subnet", SUBNET, "--gateway", SUBNET.replace(".0/24", ".1"), "--label", LABEL,
+        "--opt", "com.docker.network.bridge.enable_ip_masquerade=false", NETWORK)  # fmt: skip
+    route("-I")
     own = {"ODOO_DEPLOY_NODES": str(HERE / "cluster.yml"), "ODOO_DEPLOY_DIR": str(folder / "theirs")}
     inventory = str(ROOT / "inventory" / "demo.vagrant_minikube.yml")
     run("ansible-playbook", "-i", inventory, str(ROOT / "playbooks" / "cluster.yml"),
@@ -108,7 +124,7 @@ def _add_node() -> None:
         "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined",
         "--device-cgroup-rule", "a *:* rwm", "--cgroupns", "private",
         "--stop-signal", "SIGRTMIN+3", "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec",
-        *(word for path in ("containerd", "kubelet") for word in ("--mount", _volume(path))), image)  # fmt: skip
+        *(word for path in VOLUMES for word in ("--mount", _volume(path))), image)  # fmt: skip
     on(SECOND, "until ctr version > /dev/null 2>&1; do sleep 0.3; done")
     # What nothing here could pull: the pause image, which each pod begins with.
     pause = on(FIRST, "ctr -n k8s.io images ls -q | grep '^registry.k8s.io/pause:'").strip()
@@ -142,7 +158,7 @@ def _add_node() -> None:
 
 
 def _volume(path: str) -> str:
-    return f"type=volume,source={SECOND}-{path},target=/var/lib/{path},volume-label={LABEL}"
+    return f"type=volume,source={SECOND}-{path.rpartition('/')[2]},target={path},volume-label={LABEL}"
 
 
 def _add_registry(site: Site) -> None:
