@@ -42,7 +42,7 @@ def on(container: str, script: str, given: str | None = None) -> str:
 
 
 def route(action: str) -> None:
-    """Their network and the machines' one are joined by a router, which is this host: the engine keeps bridges apart."""
+    """Their network and the machines' one are joined by a router, this host; the engine keeps bridges apart."""
     for source, destination in ((SUBNET, OURS), (OURS, SUBNET)):
         rule = ["DOCKER-USER", "-s", source, "-d", destination, "-j", "ACCEPT"]
         there = subprocess.run(["iptables", "-C", *rule], capture_output=True, check=False).returncode == 0
