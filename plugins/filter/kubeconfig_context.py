@@ -14,7 +14,7 @@ description:
   - Reads kubeconfig files as kubectl does and returns a configuration that holds one context, its cluster and its user
     alone, and that can be put into any folder.
   - Of several files the first that names a cluster, a user or a context counts, and one that does not exist is passed
-    over, see U(https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/#merging-kubeconfig-files).
+    over.
   - Certificates and keys that it names as files are put into it. A token's file is named by its whole path, for it
     changes while it is in use, and so is a program that is named by a relative path.
 options:

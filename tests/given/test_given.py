@@ -7,6 +7,7 @@ The tests follow each other: refused, deployed, again, with the official image, 
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -118,6 +119,20 @@ def test_deployed(operator: Operator, site: Site) -> None:
     assert set(pods_by_node(site, "shop").values()) == {"node1", "node2"}
     cadvisors = [node for pod, node in pods_by_node(site, "shop-monitoring").items() if pod.startswith("cadvisor")]
     assert sorted(cadvisors) == ["node1", "node2"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "namespace", "secret"),
+    [
+        ("odoo_k8s_registry_login", "shop", "odoo-registry"),
+        ("prometheus_k8s_registry_login", "shop-monitoring", "prometheus-registry"),
+    ],
+)
+def test_login_reaches_the_pods(site: Site, variable: str, namespace: str, secret: str) -> None:
+    """What is told once is the default of both."""
+    found = json.loads(site.kubectl("get", "secret", secret, "--namespace", namespace, "--output", "json"))
+    held = json.loads(base64.b64decode(found["data"][".dockerconfigjson"]))["auths"][REGISTRY_HOST]["auth"]
+    assert base64.b64decode(held).decode() == f"{site.user}:{site.password}", variable
 
 
 def test_only_the_context_is_copied(site: Site) -> None:
