@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
 usage() {
   cat <<'TEXT'
-Usage: ./test.sh [--lanes N] [--fresh] [--list] [--without PART]... [lint] [unit] [molecule[:SCENARIO]] [explorer] [cores] [install] [e2e] [newest]
+Usage: ./test.sh [--lanes N] [--fresh] [--list] [--without PART]... [lint] [unit] [molecule[:SCENARIO]] [explorer] [cores] [install] [e2e] [given] [newest]
 
   lint      ruff, mypy, shellcheck, yamllint, ansible-lint, the collection's build   (a minute)
   unit      plugins and runner, no machine needed                                    (seconds)
@@ -13,6 +13,7 @@ Usage: ./test.sh [--lanes N] [--fresh] [--list] [--without PART]... [lint] [unit
   cores     the plugins under ansible-test, and on each ansible-core from 2.17 on     (minutes)
   install   ./install_dep.sh on a Debian 12 and a Debian 13 with nothing installed   (minutes)
   e2e       ./run.py from nothing, a second run, faults, ./teardown.sh               (minutes)
+  given     ./run.py on a cluster of two nodes that is somebody else's, with a registry that wants a log-in (minutes)
   explorer  8 fresh sequences of faults and commands on PostgreSQL machines         (minutes)
   newest    the unit tests with the newest packages that requirements*.in allow      (minutes; only when named)
 
@@ -35,7 +36,7 @@ suites=() scenarios=() without=() fresh=false list=false lanes=$(nproc)
 [ "$lanes" -le 4 ] || lanes=4
 while [ $# -gt 0 ]; do
   case $1 in
-    lint | unit | e2e | molecule | explorer | cores | install | newest) suites+=("$1") ;;
+    lint | unit | e2e | given | molecule | explorer | cores | install | newest) suites+=("$1") ;;
     molecule:*) suites+=(molecule) scenarios+=("${1#molecule:}") ;;
     --lanes)
       [[ ${2-} =~ ^[1-9][0-9]*$ ]] || refuse "--lanes wants a number from 1 on"
@@ -43,7 +44,7 @@ while [ $# -gt 0 ]; do
       shift
       ;;
     --without)
-      [[ ${2-} =~ ^(lint|unit|e2e|slow|molecule|explorer|cores|install|molecule:.+)$ ]] || refuse "--without wants a part"
+      [[ ${2-} =~ ^(lint|unit|e2e|given|slow|molecule|explorer|cores|install|molecule:.+)$ ]] || refuse "--without wants a part"
       [[ $2 != molecule:* || -e molecule/${2#molecule:}/molecule.yml ]] || refuse "no scenario ${2#molecule:}"
       without+=("$2")
       shift
@@ -58,7 +59,7 @@ done
 for scenario in "${scenarios[@]}"; do
   [ -e "molecule/$scenario/molecule.yml" ] || refuse "no scenario $scenario"
 done
-[ ${#suites[@]} -gt 0 ] || suites=(lint unit molecule explorer cores install e2e)
+[ ${#suites[@]} -gt 0 ] || suites=(lint unit molecule explorer cores install e2e given)
 wanted() { [[ " ${suites[*]} " == *" $1 "* ]]; }
 
 left_out() { [[ " ${without[*]} " == *" $1 "* ]]; }
@@ -78,7 +79,7 @@ plan lint unit newest e2e explorer
 for scenario in "${scenarios[@]}"; do
   left_out molecule || left_out "molecule:$scenario" || work+=("molecule_scenario $scenario")
 done
-plan cores install
+plan given cores install
 [ ${#work[@]} -gt 0 ] || refuse "nothing is left to run"
 if $list; then
   printf '%s\n' "${work[@]/#molecule_scenario /molecule:}"
@@ -185,7 +186,7 @@ changes_nothing() {
 lint() {
   check "ruff check" ruff check .
   check "ruff format" ruff format --check .
-  check "mypy" mypy runner run.py plugins tests/e2e tests/system tests/settings tests/production tests/install tests/unit/collection docs/generate.py
+  check "mypy" mypy runner run.py plugins tests/e2e tests/system tests/settings tests/production tests/given tests/install tests/unit/collection docs/generate.py
   # Its package is found from its own folder.
   check "mypy, explorer" env -C tests/explorer mypy --config-file "$PWD/pyproject.toml" --cache-dir "$PWD/.mypy_cache" explorer conftest.py test_machines.py
   check "shellcheck" shellcheck install_dep.sh lock_dep.sh test.sh teardown.sh tests/ansible_test.sh tests/compatibility.sh tests/newest.sh .ci/run images/vm/init images/node/rootfs/usr/local/sbin/*
@@ -227,6 +228,8 @@ e2e() {
   check "teardown" ./teardown.sh --yes
   check "nothing is left" leftovers
 }
+
+given() { check_python given tests/given -x; }
 
 install() { check_python install tests/install; }
 
