@@ -54,10 +54,11 @@ def test_a_run(checkout: Checkout) -> None:
     first = checkout.events("--yes", "--steps", "1,4")
     assert [event["step"] for event in first if event["event"] == "step.started"] == [1, 4]
     phases = [event["phase"] for event in first if event["event"] == "phase.started"]
-    assert phases == ["check", "apply", "verify"] * 2
+    assert [phase for phase in phases if phase != "prepare"] == ["check", "apply", "verify"] * 2
     assert {event["host"] for event in first if event["event"] == "task.changed"} == {"pg1"}
     assert first[-1]["event"] == "run.finished"
-    assert first[-1]["changed"] == 2
+    assert first[-1]["changed"] == 3  # what was done ahead too
+    assert checkout.journal()["steps"]["4"]["changed"] == 2
     (made,) = (event for event in first if event["event"] == "run.report")
     assert made["credentials"] == [
         {"title": "Odoo login admin, password", "path": ".deploy/secrets/odoo_admin_password"}
@@ -112,7 +113,7 @@ def test_a_verification_fails(checkout: Checkout) -> None:
 
 def test_a_step_is_verified_beside_the_next_ones_playbook(checkout: Checkout) -> None:
     events = checkout.events("--yes", "--steps", "3-5", TAKE_odoo="8")
-    told = [(event["event"], event["step"]) for event in events if event["event"].startswith("step.")]
+    told = [(event["event"], event["step"]) for event in events if event["event"] in ("step.started", "step.finished")]
     assert told[:3] == [("step.started", 3), ("step.started", 4), ("step.finished", 3)]
     assert told.index(("step.finished", 4)) < told.index(("step.finished", 5))
     assert {entry["state"] for entry in checkout.journal()["steps"].values()} == {"verified"}
@@ -129,13 +130,39 @@ def test_independent_steps_run_side_by_side(checkout: Checkout) -> None:
     """PostgreSQL begins with the embedded cluster, Odoo after both, and the report is in the steps' order."""
     events = checkout.events("--yes", TAKE_cluster="3", TAKE_postgres="6")
     order = begun(events)
-    assert order[:2] == [("started", 1), ("started", 3)]
+    assert order[:3] == [("started", 1), ("started", 3), ("preparing", 4)]
+    assert order.index(("prepared", 4)) < order.index(("started", 4))
+    assert order.index(("preparing", 5)) < order.index(("prepared", 5)) < order.index(("started", 5))
     assert order.index(("started", 2)) < order.index(("started", 4))
     applied = [event["step"] for event in events if event["event"] == "phase.started" and event["phase"] == "verify"]
     assert applied.index(3) < applied.index(4) < applied.index(5)
     (made,) = (event for event in events if event["event"] == "run.report")
     assert [check["title"].split("[")[1] for check in made["checks"]] == [f"{step}]" for step in STEPS]
     assert "s in all; * is what the run waited for" in checkout.run("timeline").stdout
+
+
+def test_what_is_in_place_is_not_prepared(checkout: Checkout) -> None:
+    """A run that has nothing to do asks once; a step that failed is prepared again."""
+    checkout.events("--yes")
+    again = checkout.events("--yes")
+    assert not [event for event in again if event["event"] == "step.preparing"]
+    assert again[-1]["changed"] == 0
+    checkout.run("--yes", BREAK_odoo="1")
+    assert [event["step"] for event in checkout.events("--yes") if event["event"] == "step.preparing"] == [4]
+
+
+def test_a_failure_ahead_is_the_steps(checkout: Checkout) -> None:
+    """Nothing goes on beside it; the log that is named has it, and the next run does it again."""
+    with checkout.running("--yes", TAKE_cluster="60", BREAK_odoo_image="1") as process:
+        output = process.communicate(timeout=40)[0]
+    assert process.returncode == 1
+    assert (
+        'step 4 "Deploys Odoo app on Minikube" failed in prepare: pg1: Look at odoo_image: odoo_image is not' in output
+    )
+    assert "  log:   .deploy/log/step-4-odoo-ahead.log" in output
+    assert output.splitlines()[-1] == "  go on: ./run.py --yes"
+    assert checkout.journal()["steps"]["4"]["state"] == "failed"
+    assert checkout.run("--yes").returncode == 0
 
 
 def test_addresses_of_a_cluster_that_is_not_ours_are_waited_for(checkout: Checkout) -> None:
@@ -334,7 +361,7 @@ def test_on_a_terminal(checkout: Checkout) -> None:
             answered = os.write(terminal, b"y\n") > 0
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
-    assert re.search(r". 5\. Starts Nginx proxies VMs  apply  \d:\d\d  Take time \[pg1\]", text)
+    assert re.search(r". 5\. Starts Nginx proxies VMs  apply   \d:\d\d  Take time \[pg1\]", text)
     assert re.search(r"✔ 5\. Starts Nginx proxies VMs +\d:\d\d  changed=1  1 check passed", text)
     assert seen.count(b"\x1b[?25l") == seen.count(b"\x1b[?25h")  # the cursor is given back
 
