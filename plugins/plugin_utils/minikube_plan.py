@@ -100,6 +100,7 @@ def _argv(wish: Wish, parts: str) -> list[str]:
         argv += ["--base-image", wish.image, "--kubernetes-version", wish.kubernetes]
         # Whose images nobody has here.
         argv += ["--cni", "bridge", "--install-addons=false"]
-    if wish.force:
+    # Without it, minikube looks on the internet for a Kubernetes that came out after itself.
+    if wish.force or parts == "built":
         argv += ["--force"]
     return argv

@@ -42,7 +42,7 @@ def test_only_what_is_built_is_named() -> None:
     assert built == [
         *vendor,
         *("--base-image", "odoo-deploy/minikube-node:1", "--kubernetes-version", "v1.35.4"),
-        *("--cni", "bridge", "--install-addons=false"),
+        *("--cni", "bridge", "--install-addons=false", "--force"),
     ]
 
 
