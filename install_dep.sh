@@ -286,7 +286,7 @@ download_minikube() {
 }
 
 # The role k8s_cluster finds the folder by the same name.
-minikube_build() { echo "$cache_dir/minikube-$(cd images/minikube && cat Dockerfile Makefile node-start preload | sha256sum | cut -c1-16)"; }
+minikube_build() { echo "$cache_dir/minikube-$(cd images/minikube && cat Dockerfile Makefile kindnet node-start preload | sha256sum | cut -c1-16)"; }
 
 compile_minikube() {
   local build

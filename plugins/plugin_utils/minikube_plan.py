@@ -98,8 +98,8 @@ def _argv(wish: Wish, parts: str) -> list[str]:
         argv += ["--host-only-cidr", f"{wish.gateway}/{wish.network.partition('/')[2]}"]
     if parts == "built":
         argv += ["--base-image", wish.image, "--kubernetes-version", wish.kubernetes]
-        # Whose images nobody has here.
-        argv += ["--cni", "bridge", "--install-addons=false"]
+        # Addons' images are nowhere here. One node's network needs no image, that of several was built.
+        argv += ["--cni", "kindnet" if wish.nodes > 1 else "bridge", "--install-addons=false"]
     # Without it, minikube looks on the internet for a Kubernetes that came out after itself.
     if wish.force or parts == "built":
         argv += ["--force"]

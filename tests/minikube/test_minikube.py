@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from conftest import ASKED, DEPLOY, NAME, NETWORK, ROOT, THEIRS, Run
 
 ADDRESS = "192.168.153.100"
@@ -132,6 +133,8 @@ def test_several_nodes(run: Run, tmp_path: Path) -> None:
             assert "docker.io/odoo-deploy/prometheus:" in docker(
                 "exec", name, "ctr", "-n", "k8s.io", "images", "ls", "-q"
             )
+            # Its pod is on one of them, and both have the NodePort: the nodes' pods meet.
+            assert requests.get(f"http://{address}:30090/-/healthy", timeout=10).status_code == 200
         again = run("./run.py", "--yes", "--steps", "1,2", *asked, **more)
         assert re.search(r"^Done in .*: changed=0, ", again.stdout, re.MULTILINE), again.stdout[-4000:]
         assert f"{NAME} Running, {NAME}-m02 Running" in run("./run.py", "status", **more).stdout

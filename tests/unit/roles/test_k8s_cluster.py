@@ -80,16 +80,14 @@ def test_what_is_built_is_where_minikube_looks(evaluate: Evaluate, tmp_path: Pat
             "k8s_cluster_record": str(tmp_path / "none"),
             "k8s_cluster_cache_dir": "/cache",
             "__k8s_cluster_programs": programs,
-            "__k8s_cluster_minikube_images": {"node": f"odoo-deploy/minikube-node:{number}", "proxy": "proxy:1"},
+            "__k8s_cluster_minikube_images": {"node": f"node:{number}", "proxy": "proxy:1", "kindnet": "net:1"},
         }
         for number in ("1", "2")
     }
-    told = evaluate(
-        VARIABLES,
-        cases,
-        [{"ansible.builtin.debug": {"msg": "{{ [__k8s_cluster_minikube_dir, __k8s_cluster_minikube_links] }}"}}],
-    )
-    (folder, links), (_same, other) = told["1"], told["2"]
+    asked = ", ".join(f"__k8s_cluster_minikube_{name}" for name in ("dir", "links", "names"))
+    told = evaluate(VARIABLES, cases, [{"ansible.builtin.debug": {"msg": f"{{{{ [{asked}] }}}}"}}])
+    (folder, links, names), (_same, other, _names) = told["1"], told["2"]
+    assert [name.partition(":")[0].rpartition("/")[2] for name in names] == ["storage-provisioner", "kindnetd"]
     text = (ROLE.parents[1] / "install_dep.sh").read_text(encoding="utf-8")
     function = next(line for line in text.splitlines() if line.startswith("minikube_build()"))
     named = subprocess.run(

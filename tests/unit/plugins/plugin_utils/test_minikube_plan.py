@@ -56,6 +56,8 @@ def test_several_nodes_have_an_address_each() -> None:
     assert "--static-ip" not in first.argv
     assert first.argv[first.argv.index("--nodes") + 1] == "3"
     assert plan(replace(several, driver="virtualbox")).refusal == ""
+    assert "bridge" in plan(replace(WISH, parts="built")).argv  # whose pods of two nodes would not meet
+    assert "kindnet" in plan(replace(several, parts="built")).argv
 
 
 def test_parts_are_built_for_one_version() -> None:
