@@ -128,12 +128,12 @@ def make_plan(profile: str, **options: Any) -> dict[str, Any]:
         options["vendor_answers"] = None
     options |= {name: boolean(options[name]) for name in ("force", "vendor_answers") if options.get(name) is not None}
     try:
-        wish = minikube_plan.Wish(profile=profile, image_before=image_before, **options)
-    except TypeError as error:
+        plan = minikube_plan.plan(minikube_plan.Wish(profile=profile, image_before=image_before, **options))
+    except (TypeError, ValueError) as error:
         raise AnsibleFilterError(f"minikube_plan: {error}") from error
     machine = platform.machine()
     return {
-        **asdict(minikube_plan.plan(wish)),
+        **asdict(plan),
         "exists": image_before is not None,
         "home": str(home),
         "architecture": _ARCHITECTURES.get(machine, machine),

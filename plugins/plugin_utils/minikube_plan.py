@@ -69,8 +69,9 @@ def _parts(wish: Wish) -> str:
 
 
 def _refusal(wish: Wish, parts: str) -> str:
-    first = str(ipaddress.ip_address(wish.gateway) + 1)
-    if wish.driver == "docker" and wish.nodes > 1 and wish.address != first:
+    several = wish.driver == "docker" and wish.nodes > 1
+    first = str(ipaddress.ip_address(wish.gateway) + 1) if several else wish.address
+    if wish.address != first:
         return (
             f"k8s_cluster_minikube_nodes is {wish.nodes}, and minikube gives several nodes the addresses from {first} "
             f"on; the first one's is {wish.address} here. Set cluster.address in nodes.yml to {first}, and leave "
