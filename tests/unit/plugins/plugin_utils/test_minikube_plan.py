@@ -89,5 +89,5 @@ def test_profile_that_exists(
     assert (made["exists"], made["parts"], made["home"]) == (exists, parts, str(tmp_path / ".minikube"))
     with pytest.raises(AnsibleFilterError, match="colour"):
         make_plan("shop", **options, colour="red")
-    with pytest.raises(AnsibleFilterError, match="192.168.99.0/25"):
+    with pytest.raises(AnsibleFilterError, match=r"192\.168\.99\.0/25"):
         make_plan("shop", **{**options, "gateway": "192.168.99.0/25"}, nodes="2")
