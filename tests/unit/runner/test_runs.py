@@ -517,6 +517,45 @@ def test_teardown(checkout: Checkout) -> None:
     assert checkout.run("teardown", "--purge", "--yes").stdout == "Nothing is left of deployment shop.\n"
 
 
+MINIKUBE = """#!/bin/sh
+echo "$* $KUBECONFIG" >> "$FAKE_DOCKER.minikube"
+[ "$1" != status ] || { cat "$FAKE_DOCKER.status"; exit 7; }
+"""
+
+
+def on_minikube(checkout: Checkout) -> Path:
+    """Step 1 took minikube. Gives the file that holds what it was asked."""
+    record = {"kind": "minikube", "reason": "k8s_cluster_kind asks for it", "driver": "docker", "profile": "shop"}
+    (checkout.root / ".deploy/cluster.json").write_text(json.dumps(record))
+    program = Path(checkout.env["PATH"].partition(":")[0]) / "minikube"
+    program.write_text(MINIKUBE)
+    program.chmod(0o755)
+    return Path(f"{checkout.docker_state}.minikube")
+
+
+def test_teardown_of_minikube(checkout: Checkout) -> None:
+    """The profile goes whole, by minikube, which writes in no other kubeconfig than the deployment's."""
+    asked = on_minikube(checkout)
+    done = checkout.run("teardown", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "removed minikube profile shop\n" in done.stdout
+    assert asked.read_text() == f"delete --profile shop {checkout.root}/.deploy/kubeconfig\n"
+
+
+def test_status_of_minikube(checkout: Checkout) -> None:
+    """What minikube says of its nodes, though it fails where one does not run."""
+    on_minikube(checkout)
+    Path(f"{checkout.docker_state}.status").write_text('{"Name": "shop", "Host": "Stopped"}')
+    line = "minikube profile shop: shop Stopped: ./run.py --steps 1 starts it"
+    assert f"  {line}\n" in checkout.run("status").stdout
+    (told,) = (event for event in checkout.events("status") if event["event"] == "status")
+    assert told["minikube"] == line
+    Path(f"{checkout.docker_state}.status").write_text("* Profile not found")
+    assert "minikube profile shop does not exist: ./run.py --steps 1 makes it" in checkout.run("status").stdout
+    (Path(checkout.env["PATH"].partition(":")[0]) / "minikube").unlink()
+    assert "minikube profile shop: minikube does not answer" in checkout.run("status", PATH="/bin:/usr/bin").stdout
+
+
 def test_teardown_tells_what_stays(checkout: Checkout) -> None:
     engine(checkout)
     machine = checkout.root / ".vagrant/machines/pg1"
