@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -95,6 +96,14 @@ def test_probes_say_what_they_saw(ask: Callable[..., Any]) -> None:
         ("probe-page", "0"),
         ("probe-socket", "0"),
     }
+
+
+def test_grafana_finds_the_dashboards() -> None:
+    """By the label that its sidecar goes by."""
+    config.load_kube_config(str(Path(os.environ["ODOO_DEPLOY_DIR"]) / "kubeconfig"))
+    (found,) = client.CoreV1Api().list_config_map_for_all_namespaces(label_selector="grafana_dashboard=1").items
+    assert len(found.data) == 6
+    assert all(json.loads(text)["panels"] for text in found.data.values())
 
 
 def test_what_is_kept_is_bounded(ask: Callable[..., Any]) -> None:

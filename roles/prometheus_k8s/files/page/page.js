@@ -242,7 +242,7 @@
       firing.sort((one, other) => (other.labels.severity === "page") - (one.labels.severity === "page") || one.activeAt.localeCompare(other.activeAt));
       const view = chosen(boards);
       const time = frame(view.seconds);
-      const moments = await marks(time);
+      const [moments, unmarked] = await marks(time).then((found) => [found, ""], (problem) => [[], "No marks: " + problem.message]);
       const cards = view.board.panels.map((panel) => card(panel, view, firing));
       const drawing = await Promise.all(view.board.panels.map((panel, place) => fill(cards[place].lastChild, panel, time, moments)));
       if (mine !== turn) return;
@@ -252,7 +252,7 @@
       plots = [];
       at("panels").replaceChildren(...cards);
       for (const into of drawing) into();
-      at("marks").replaceChildren(element("p", moments.length ? "Dashed lines:" : "Nothing was started, backed up or restored in this time."),
+      at("marks").replaceChildren(element("p", unmarked || (moments.length ? "Dashed lines:" : "Nothing was started, backed up or restored in this time.")),
         element("ul", null, {}, ...moments.map(({ moment, title }) => element("li", new Date(moment * 1000).toLocaleString() + " " + title))));
       at("problem").hidden = true;
       document.body.dataset.looked = String(Date.now());
