@@ -62,6 +62,7 @@ def test_the_page_knows_every_unit() -> None:
 
 def rendered(tmp_path: Path, template: str, **variables: Any) -> list[dict[str, Any]]:
     """The objects of one of the role's templates, as Ansible makes them."""
+    tmp_path.mkdir(exist_ok=True)
     for folder in ("templates", "files"):
         (tmp_path / folder).symlink_to(ROLE / folder)
     files = [str(ROLE / "defaults" / "main.yml"), str(ROLE / "vars" / "main.yml")]
@@ -74,6 +75,8 @@ def rendered(tmp_path: Path, template: str, **variables: Any) -> list[dict[str, 
     facts = {
         "__prometheus_k8s_namespace_owner": "new",
         "__prometheus_k8s_nodes_found": {"resources": [{}]},
+        "__prometheus_k8s_operator_rules": {"api_found": False, "resources": []},
+        "__prometheus_k8s_operator_others": {},
         **variables,
     }
     done = subprocess.run(
@@ -134,6 +137,50 @@ def test_what_is_switched_off_is_removed(evaluate: Evaluate) -> None:
         "no-dashboards": f"{always} alertmanager.yaml.j2 blackbox.yaml.j2 without grafana-dashboards",
         "little": f"{always} without alertmanager blackbox grafana-dashboards",
     }
+
+
+ANSWER: dict[str, Any] = {"api_found": True, "resources": []}
+OPERATOR = {
+    "prometheus_k8s_machines": {"pg1": "192.0.2.1"},
+    "prometheus_k8s_probes": [{"job": "probe-page", "module": "page", "target": "http://a/", "instance": "n"}],
+    "prometheus_k8s_extra_scrape_configs": [{"job_name": "own", "static_configs": [{"targets": ["192.0.2.9:80"]}]}],
+    "__prometheus_k8s_nodes_found": {"resources": [{}]},
+    "__prometheus_k8s_operator_rules": ANSWER,
+    "__prometheus_k8s_operator_others": {
+        "results": [
+            {**ANSWER, "item": {"kind": "ServiceMonitor"}},
+            {"item": {"kind": "ScrapeConfig"}, "api_found": False, "resources": []},
+            {
+                **ANSWER,
+                "item": {"kind": "Probe"},
+                "resources": [{"apiVersion": "v1", "kind": "Probe", "metadata": {"name": "old"}}],
+            },
+        ]
+    },
+}
+
+
+def test_an_operator_gets_the_kinds_that_it_knows(tmp_path: Path) -> None:
+    """Those that its API server has; what was made before and is not wanted goes."""
+    (tmp_path / "templates").mkdir()
+    template = tmp_path / "templates" / "said.j2"
+    template.write_text("{{ [__prometheus_k8s_operator_objects, __prometheus_k8s_operator_unwanted] | to_json }}")
+
+    def made(name: str, **options: Any) -> tuple[dict[str, Any], list[str]]:
+        (found,) = rendered(tmp_path / name, str(template), **{**OPERATOR, **options})
+        return {thing["kind"]: thing for thing in found[0]}, [one["name"] for one in found[1]]
+
+    objects, left = made("auto", prometheus_k8s_operator_labels={"release": "stack"})
+    assert set(objects) == {"PrometheusRule", "ServiceMonitor", "Probe"}
+    assert left == ["old"]
+    assert objects["PrometheusRule"]["metadata"]["labels"]["release"] == "stack"
+    wanted = objects["PrometheusRule"]["spec"]["groups"][0]["rules"]
+    jobs = {rule["labels"]["job"] for rule in wanted if rule["record"] == "targets_wanted"}
+    assert jobs == {"alertmanager", "cadvisor", "node", "own", "probe-page"}
+    assert made("never", prometheus_k8s_operator="never") == ({}, ["old"])
+    nobody = {"api_found": False, "resources": []}
+    skipped = {"results": [{"skipped": True, "item": {"kind": "Probe"}}]}
+    assert made("none", __prometheus_k8s_operator_rules=nobody, __prometheus_k8s_operator_others=skipped) == ({}, [])
 
 
 def test_objectives_are_rules(tmp_path: Path) -> None:
