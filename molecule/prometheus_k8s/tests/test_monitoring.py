@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -95,6 +96,32 @@ def test_probes_say_what_they_saw(ask: Callable[..., Any]) -> None:
         ("probe-page", "0"),
         ("probe-socket", "0"),
     }
+
+
+def test_grafana_finds_the_dashboards() -> None:
+    """By the label that its sidecar goes by."""
+    config.load_kube_config(str(Path(os.environ["ODOO_DEPLOY_DIR"]) / "kubeconfig"))
+    (found,) = client.CoreV1Api().list_config_map_for_all_namespaces(label_selector="grafana_dashboard=1").items
+    assert len(found.data) == 6
+    assert all(json.loads(text)["panels"] for text in found.data.values())
+
+
+def test_an_operator_that_came_later_is_served() -> None:
+    """The kinds that the cluster knows, with the deployment's own rules; a probe of former days is gone."""
+    config.load_kube_config(str(Path(os.environ["ODOO_DEPLOY_DIR"]) / "kubeconfig"))
+    api = client.CustomObjectsApi()
+
+    def names(plural: str) -> dict[str, Any]:
+        found = api.list_namespaced_custom_object("monitoring.coreos.com", "v1", "monitoring", plural)["items"]
+        return {thing["metadata"]["name"]: thing["spec"] for thing in found}
+
+    (rules,) = names("prometheusrules").values()
+    alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"] if "alert" in rule}
+    assert {"Watchdog", "OdooNotReachable", "ObjectiveBurnsFast"} <= alerts
+    assert set(names("servicemonitors")) == {"cadvisor", "alertmanager"}
+    probes = names("probes")
+    assert {probe["jobName"] for probe in probes.values()} == {"probe-page", "probe-socket"}
+    assert "probe-page-closed-0" not in probes
 
 
 def test_what_is_kept_is_bounded(ask: Callable[..., Any]) -> None:
