@@ -44,7 +44,8 @@ def test_what_is_left_out_of_what_is_named() -> None:
         "unit",
         *(f"molecule:{name}" for name in SCENARIOS[1:]),
     ]
-    assert listed("./test.sh", "--without", "molecule") == ["lint", "unit", "e2e", "explorer", "given", "cores", "install"]
+    others = [part for part in PARTS if not part.startswith("molecule:")]
+    assert listed("./test.sh", "--without", "molecule") == others
 
 
 @pytest.mark.parametrize(
