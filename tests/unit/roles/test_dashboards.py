@@ -124,18 +124,29 @@ def test_what_is_switched_off_is_removed(evaluate: Evaluate) -> None:
         **yaml.safe_load((ROLE / "defaults" / "main.yml").read_text()),
         **yaml.safe_load((ROLE / "vars" / "main.yml").read_text()),
     }
-    names = "{{ __prometheus_k8s_unwanted | map(attribute='name') | unique | join(' ') }}"
     cases = {
-        "everything": {"prometheus_k8s_probes": [{"job": "probe-page"}]},
+        "everything": {
+            "prometheus_k8s_probes": [{"job": "probe-page"}],
+            "prometheus_k8s_registry_login": {"registry": "r", "username": "u", "password": "p"},
+        },
         "no-dashboards": {"prometheus_k8s_grafana": "no", "prometheus_k8s_probes": [{"job": "probe-page"}]},
         "little": {"prometheus_k8s_alertmanager": False, "prometheus_k8s_grafana": False},
     }
-    tasks = [{"ansible.builtin.debug": {"msg": "{{ __prometheus_k8s_templates | join(' ') }} without " + names}}]
-    always = "namespace.yaml.j2 page.yaml.j2 prometheus.yaml.j2 cadvisor.yaml.j2"
-    assert evaluate(variables, cases, tasks) == {
-        "everything": f"{always} alertmanager.yaml.j2 blackbox.yaml.j2 grafana.yaml.j2 without ",
-        "no-dashboards": f"{always} alertmanager.yaml.j2 blackbox.yaml.j2 without grafana-dashboards",
-        "little": f"{always} without alertmanager blackbox grafana-dashboards",
+    words = (
+        "__prometheus_k8s_templates + ['without'] + (__prometheus_k8s_unwanted | map(attribute='name') | unique | sort)"
+    )
+    told = evaluate(variables, cases, [{"ansible.builtin.debug": {"msg": f"{{{{ ({words}) | join(' ') }}}}"}}])
+    made = {name: text.split(" without")[0].replace(".yaml.j2", "").split() for name, text in told.items()}
+    always = {"namespace", "page", "prometheus", "cadvisor"}
+    assert set(made["everything"]) == always | {"registry", "alertmanager", "blackbox", "grafana"}
+    assert set(made["no-dashboards"]) == always | {"alertmanager", "blackbox"}
+    assert set(made["little"]) == always
+    assert {templates[0] for templates in made.values()} == {"namespace"}
+    removed = {name: text.split(" without")[1].split() for name, text in told.items()}
+    assert removed == {
+        "everything": [],
+        "no-dashboards": ["grafana-dashboards", "prometheus-registry"],
+        "little": ["alertmanager", "blackbox", "grafana-dashboards", "prometheus-registry"],
     }
 
 
