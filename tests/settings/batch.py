@@ -105,7 +105,8 @@ def scraped(line: str) -> Reading:
         namespace = live.prometheus.metadata.namespace
         ports = live.deployment.cluster.node_ports(namespace, "prometheus")
         url = f"http://{next(iter(live.deployment.nodes.values()))}:{ports['http']}/api/v1/status/config"
-        text = requests.get(url, timeout=10, proxies={"http": ""}).json()["data"]["yaml"]
+        login = live.deployment.cluster.login(namespace)
+        text = requests.get(url, timeout=10, proxies={"http": ""}, auth=login).json()["data"]["yaml"]
         return sorted(set(re.findall(rf"^  {line}: (.*)$", text, re.MULTILINE)))
 
     return read
