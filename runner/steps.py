@@ -70,7 +70,11 @@ STEPS = (
         "monitoring",
         "Prometheus to be ready",
         needs=(1,),
-        links=(Link("Prometheus", "kubernetes", "http://{address}:{port}/", "prometheus"),),
+        links=(
+            Link("Prometheus", "kubernetes", "http://{address}:{port}/", "prometheus"),
+            Link("Dashboards", "kubernetes", "http://{address}:{port}/user/", "prometheus"),
+        ),
+        credentials=(("Prometheus login admin, password", "secrets/prometheus_password"),),
     ),
     Step(3, "Starts Postgresql Master-Slave VMs", "postgres", "the standby to stream", addresses_of=1),
     Step(

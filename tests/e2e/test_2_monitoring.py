@@ -27,7 +27,8 @@ def namespace(deployment: Deployment) -> str:
 @pytest.fixture(scope="module")
 def prometheus(deployment: Deployment, namespace: str) -> Prometheus:
     port = deployment.cluster.node_ports(namespace, "prometheus")["http"]
-    return Prometheus(f"http://{next(iter(deployment.nodes.values()))}:{port}")
+    login = deployment.cluster.login(namespace)
+    return Prometheus(f"http://{next(iter(deployment.nodes.values()))}:{port}", login)
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +40,10 @@ def page(prometheus: Prometheus) -> dict[str, Any]:
 
 
 class Prometheus:
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, login: tuple[str, str] | None) -> None:
         self.url = url
         self.http = requests.Session()
+        self.http.auth = login
         self.http.trust_env = False
 
     def api(self, path: str, **parameters: str) -> Any:
@@ -121,6 +123,16 @@ def test_every_rule_reads_what_there_is(prometheus: Prometheus) -> None:
 
     # The backups' check writes its first figures a minute after its start, and then every five.
     eventually(check, seconds=420, every=5)
+
+
+@pytest.mark.monitoring
+def test_prometheus_asks_who_it_is(prometheus: Prometheus) -> None:
+    """Prometheus answers nobody without its password, where it has one"""
+    strangers = requests.Session()
+    strangers.trust_env = False
+    wanted = 401 if prometheus.http.auth else 200
+    for path in ("/", "/user/", "/metrics", "/api/v1/query?query=up", "/-/ready"):
+        assert strangers.get(f"{prometheus.url}{path}", timeout=10).status_code == wanted, path
 
 
 @pytest.mark.monitoring

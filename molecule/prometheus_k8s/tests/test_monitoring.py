@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import time
@@ -21,6 +22,11 @@ testinfra_hosts = ["local://"]
 WANTED = {"prometheus": "1", "alertmanager": "1", "cadvisor": "1", "node": "1", "probe-page": "1", "probe-socket": "1"}
 
 
+def login() -> tuple[str, str]:
+    """Who may open Prometheus, by the deployment's own secret."""
+    return "admin", (Path(os.environ["ODOO_DEPLOY_DIR"]) / "secrets" / "prometheus_password").read_text().strip()
+
+
 @pytest.fixture(scope="module")
 def pods() -> dict[str, Any]:
     """The pods of the namespace, by app.kubernetes.io/name."""
@@ -34,6 +40,7 @@ def ask() -> Callable[..., Any]:
     """Asks Prometheus until there is an answer with something in it, for as long as four scrapes take."""
     http = requests.Session()
     http.trust_env = False
+    http.auth = login()
 
     def ask(path: str, wanted: Callable[[Any], Any] = lambda data: data, **query: str) -> Any:
         answer: Any = None
@@ -48,6 +55,24 @@ def ask() -> Callable[..., Any]:
         raise AssertionError(f"{path} {query}: {answer}")
 
     return ask
+
+
+@pytest.mark.parametrize("path", ["/", "/user/", "/metrics", "/api/v1/query?query=up", "/-/ready"])
+@pytest.mark.parametrize("password", ["", "wrong"])
+def test_nobody_else_may_open_it(path: str, password: str) -> None:
+    """401 for who has no password or a wrong one; the right one is in no object but the Secret."""
+    http = requests.Session()
+    http.trust_env = False
+    http.auth = ("admin", password) if password else None
+    assert http.get(f"http://192.168.133.100:30090{path}", timeout=5).status_code == 401
+
+
+def test_the_password_is_in_the_secret_only(pods: dict[str, Any]) -> None:
+    password = login()[1]
+    objects = client.CoreV1Api().list_namespaced_config_map("monitoring").items
+    told = [json.dumps(one.data) for one in objects] + [str(pod.to_dict()) for pod in pods.values()]
+    for text in (password, base64.b64encode(f"admin:{password}".encode()).decode()):
+        assert not [one for one in told if text in one]
 
 
 def test_every_target_is_read(ask: Callable[..., Any]) -> None:

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import BrowserContext, Page, Route, sync_playwright
 
 PAGE = "http://192.168.133.100:30090/user/"
 testinfra_hosts = ["local://"]
@@ -23,10 +25,12 @@ HOSTILE = "<img src=x onerror=\"document.title='taken over'\"><script>document.t
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser() -> Iterator[BrowserContext]:
+    """A person who has logged in."""
+    password = (Path(os.environ["ODOO_DEPLOY_DIR"]) / "secrets" / "prometheus_password").read_text().strip()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
-        yield browser
+        yield browser.new_context(http_credentials={"username": "admin", "password": password})
         browser.close()
 
 
@@ -41,7 +45,7 @@ def look(page: Page, place: str = "") -> list[str]:
 
 
 @pytest.mark.parametrize(("board", "name"), [("overview", "Overview"), ("machines", "Machines and cluster")])
-def test_a_dashboard_is_drawn(browser: Browser, board: str, name: str) -> None:
+def test_a_dashboard_is_drawn(browser: BrowserContext, board: str, name: str) -> None:
     """Plots with lines in them, no error, and a console that stays empty."""
     page = browser.new_page()
     assert look(page, f"{board}/15m") == []
@@ -63,7 +67,7 @@ def test_a_dashboard_is_drawn(browser: Browser, board: str, name: str) -> None:
     page.close()
 
 
-def test_alerts_that_fire_say_what_to_do(browser: Browser) -> None:
+def test_alerts_that_fire_say_what_to_do(browser: BrowserContext) -> None:
     """Nobody serves Odoo here, which is told, with its command and its panels."""
     page = browser.new_page()
     look(page)
@@ -75,7 +79,7 @@ def test_alerts_that_fire_say_what_to_do(browser: Browser) -> None:
     page.close()
 
 
-def test_backups_that_nobody_takes_are_not_shown(browser: Browser) -> None:
+def test_backups_that_nobody_takes_are_not_shown(browser: BrowserContext) -> None:
     """There is no PostgreSQL in this scenario."""
     page = browser.new_page()
     look(page)
@@ -85,15 +89,16 @@ def test_backups_that_nobody_takes_are_not_shown(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("board", ["overview", "postgres", "machines"])
-def test_a_telephone_shows_all_of_it(browser: Browser, board: str) -> None:
-    page = browser.new_page(viewport={"width": 360, "height": 740})
+def test_a_telephone_shows_all_of_it(browser: BrowserContext, board: str) -> None:
+    page = browser.new_page()
+    page.set_viewport_size({"width": 360, "height": 740})
     look(page, board)
     wide = "() => document.documentElement.scrollWidth"
     assert page.locator("body").evaluate(wide) <= 360
     page.close()
 
 
-def test_what_others_write_is_text(browser: Browser) -> None:
+def test_what_others_write_is_text(browser: BrowserContext) -> None:
     """Names, labels and annotations of others run nothing and are shown as they are."""
 
     def alerts(route: Route) -> None:
@@ -127,7 +132,7 @@ def test_what_others_write_is_text(browser: Browser) -> None:
     page.close()
 
 
-def test_what_prometheus_refuses_is_said(browser: Browser) -> None:
+def test_what_prometheus_refuses_is_said(browser: BrowserContext) -> None:
     """In its panel; others are shown all the same."""
     page = browser.new_page()
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -124,18 +125,30 @@ def test_what_is_switched_off_is_removed(evaluate: Evaluate) -> None:
         **yaml.safe_load((ROLE / "defaults" / "main.yml").read_text()),
         **yaml.safe_load((ROLE / "vars" / "main.yml").read_text()),
     }
-    names = "{{ __prometheus_k8s_unwanted | map(attribute='name') | unique | join(' ') }}"
     cases = {
-        "everything": {"prometheus_k8s_probes": [{"job": "probe-page"}]},
+        "everything": {
+            "prometheus_k8s_probes": [{"job": "probe-page"}],
+            "prometheus_k8s_registry_login": {"registry": "r", "username": "u", "password": "p"},
+            "prometheus_k8s_password": "p",
+        },
         "no-dashboards": {"prometheus_k8s_grafana": "no", "prometheus_k8s_probes": [{"job": "probe-page"}]},
         "little": {"prometheus_k8s_alertmanager": False, "prometheus_k8s_grafana": False},
     }
-    tasks = [{"ansible.builtin.debug": {"msg": "{{ __prometheus_k8s_templates | join(' ') }} without " + names}}]
-    always = "namespace.yaml.j2 page.yaml.j2 prometheus.yaml.j2 cadvisor.yaml.j2"
-    assert evaluate(variables, cases, tasks) == {
-        "everything": f"{always} alertmanager.yaml.j2 blackbox.yaml.j2 grafana.yaml.j2 without ",
-        "no-dashboards": f"{always} alertmanager.yaml.j2 blackbox.yaml.j2 without grafana-dashboards",
-        "little": f"{always} without alertmanager blackbox grafana-dashboards",
+    words = (
+        "__prometheus_k8s_templates + ['without'] + (__prometheus_k8s_unwanted | map(attribute='name') | unique | sort)"
+    )
+    told = evaluate(variables, cases, [{"ansible.builtin.debug": {"msg": f"{{{{ ({words}) | join(' ') }}}}"}}])
+    made = {name: text.split(" without")[0].replace(".yaml.j2", "").split() for name, text in told.items()}
+    always = {"namespace", "page", "prometheus", "cadvisor"}
+    assert set(made["everything"]) == always | {"registry", "alertmanager", "blackbox", "grafana"}
+    assert set(made["no-dashboards"]) == always | {"alertmanager", "blackbox"}
+    assert set(made["little"]) == always
+    assert {templates[0] for templates in made.values()} == {"namespace"}
+    removed = {name: text.split(" without")[1].split() for name, text in told.items()}
+    assert removed == {
+        "everything": [],
+        "no-dashboards": ["grafana-dashboards", "prometheus-login", "prometheus-registry"],
+        "little": ["alertmanager", "blackbox", "grafana-dashboards", "prometheus-login", "prometheus-registry"],
     }
 
 
@@ -181,6 +194,31 @@ def test_an_operator_gets_the_kinds_that_it_knows(tmp_path: Path) -> None:
     nobody = {"api_found": False, "resources": []}
     skipped = {"results": [{"skipped": True, "item": {"kind": "Probe"}}]}
     assert made("none", __prometheus_k8s_operator_rules=nobody, __prometheus_k8s_operator_others=skipped) == ({}, [])
+
+
+def test_a_password_closes_prometheus(tmp_path: Path) -> None:
+    """Its hash is what Prometheus compares; the probes send it; neither ConfigMap nor Deployment holds it."""
+    login = {"prometheus_k8s_password": "Secret0123456789", "prometheus_k8s_user": "ops"}
+    (secret,) = rendered(tmp_path / "secret", "login.yaml.j2", **login)
+    told = {name: base64.b64decode(text).decode() for name, text in secret["data"].items()}
+    (user, hashed), *_others = yaml.safe_load(told["web.yml"])["basic_auth_users"].items()
+    assert user == told["user"] == "ops"
+    assert hashed.startswith("$2b$10$")
+    assert told["password"] == "Secret0123456789"
+    basic = base64.b64encode(b"ops:Secret0123456789").decode()
+    assert told["ready"] == f"GET /-/ready HTTP/1.0\r\nAuthorization: Basic {basic}\r\n\r\n"
+    objects = rendered(tmp_path / "objects", "prometheus.yaml.j2", **login)
+    assert "Secret0123456789" not in json.dumps(objects)
+    config = yaml.safe_load(objects[0]["data"]["prometheus.yml"])
+    assert config["scrape_configs"][0]["basic_auth"] == {
+        "username": "ops", "password_file": "/etc/prometheus-login/password",
+    }  # fmt: skip
+    (container,) = objects[1]["spec"]["template"]["spec"]["containers"]
+    assert "--web.config.file=/etc/prometheus-login/web.yml" in container["args"]
+    command = container["readinessProbe"]["exec"]["command"]
+    assert command[-1] == "nc 127.0.0.1 9090 < /etc/prometheus-login/ready | grep -q '^HTTP/1.. 200'"
+    (open_one,) = rendered(tmp_path / "open", "prometheus.yaml.j2")[1]["spec"]["template"]["spec"]["containers"]
+    assert "httpGet" in open_one["readinessProbe"]
 
 
 def test_objectives_are_rules(tmp_path: Path) -> None:
