@@ -137,7 +137,7 @@ def neighbours(deployment: str, network: str, found: Sequence[Mapping[str, Any]]
         if (
             network in container["Networks"]
             and owner != deployment
-            and "name.minikube.sigs.k8s.io" not in container["Labels"]
+            and docker.MINIKUBE not in container["Labels"]
         ):
             whose = f"deployment {owner}" if owner else "nobody we know"
             return Finding(

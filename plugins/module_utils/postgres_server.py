@@ -80,28 +80,58 @@ def lsn_number(lsn: str | None) -> int | None:
     return (int(high, 16) << 32) + int(low, 16)
 
 
-# Settings that a standby must not have lower than its primary (source: "Hot Standby", Administrator's Overview).
-FLOORS = (
-    "max_connections",
-    "max_worker_processes",
-    "max_wal_senders",
-    "max_prepared_transactions",
-    "max_locks_per_transaction",
-)
+# Settings that a standby must not have lower than its primary (source: "Hot Standby", Administrator's Overview), and
+# PostgreSQL's own values for them.
+FLOORS = {
+    "max_connections": 100,
+    "max_worker_processes": 8,
+    "max_wal_senders": 10,
+    "max_prepared_transactions": 0,
+    "max_locks_per_transaction": 64,
+}
+Pending = dict[str, dict[str, str | None]]
 
 
-def floor_changes(pending: dict[str, dict[str, str | None]]) -> list[str]:
+def group_floors(settings: list[dict[str, Any]]) -> dict[str, int]:
+    """The least that each server needs of FLOORS so that any of them can follow any other: the most that one has.
+
+    settings are those of every server; what none of them sets is left out. Raises ValueError.
+    """
+    most = {}
+    for name, own in FLOORS.items():
+        given = [one[name] for one in settings if name in one]
+        if given:
+            try:
+                most[name] = max(int(one.get(name, own)) for one in settings)
+            except (TypeError, ValueError):
+                raise ValueError(f"{name} is not a number: {given[0]}") from None
+    return most
+
+
+def _wanted(pending: Pending) -> dict[str, tuple[int, int]]:
+    """What the changed ones of FLOORS are, and shall be; one whose line was removed gets PostgreSQL's own value."""
+    changes = {name: pending[name] for name in FLOORS if name in pending}
+    return {
+        name: (int(change["running"] or 0), FLOORS[name] if change["wanted"] is None else int(change["wanted"]))
+        for name, change in changes.items()
+    }
+
+
+def floor_changes(pending: Pending) -> list[str]:
     """Which ways the settings of FLOORS want to go at the next restart: a sorted list of C(lowered) and C(raised).
 
     pending maps a setting to C(running) and C(wanted), both text; wanted is None where the line was removed.
     """
-    ways = set()
-    for name in FLOORS:
-        change = pending.get(name)
-        running, wanted = (int(change[key] or 0) for key in ("running", "wanted")) if change else (0, 0)
-        if wanted and wanted != running:
-            ways.add("raised" if wanted > running else "lowered")
-    return sorted(ways)
+    changes = _wanted(pending).values()
+    return sorted({"raised" if wanted > running else "lowered" for running, wanted in changes if wanted != running})
+
+
+def floors_awaited(pending: Pending, replayed: dict[str, int]) -> list[str]:
+    """Those that a standby may not lower yet: in the WAL that it has replayed its primary still has more.
+
+    replayed: C(floors) of its control file.
+    """
+    return sorted(name for name, (_running, wanted) in _wanted(pending).items() if replayed.get(name, 0) > wanted)
 
 
 def parse_controldata(text: str) -> dict[str, Any]:
@@ -122,7 +152,7 @@ def parse_controldata(text: str) -> dict[str, Any]:
         "checksums": lines["Data page checksum version"] != "0",
         "floors": {
             name: int(lines[f"{short} setting"])
-            for name, short in zip(FLOORS, (*FLOORS[:3], "max_prepared_xacts", "max_locks_per_xact"))  # noqa: B905 (3.9)
+            for name, short in zip(FLOORS, (*list(FLOORS)[:3], "max_prepared_xacts", "max_locks_per_xact"))  # noqa: B905 (3.9)
         },
     }
 
@@ -413,6 +443,7 @@ class Server:
             "following": False,
             "pending_restart": {},
             "floor_changes": [],
+            "floors_awaited": [],
             "config_stale": False,
             "checksum_failures": 0,
             "replaced_files": [],
@@ -452,6 +483,8 @@ class Server:
             else:
                 server["role"] = "standby" if server["in_recovery"] else "primary"
                 server["floor_changes"] = floor_changes(server["pending_restart"])
+                if server["in_recovery"]:
+                    server["floors_awaited"] = floors_awaited(server["pending_restart"], control["floors"])
                 server["following"] = bool(server["receiver"] and server["receiver"]["status"] == "streaming")
         else:
             server["role"] = "stopped"

@@ -23,6 +23,9 @@ options:
     description: File that keeps it.
     type: path
     default: /etc/postgresql-common/odoo_deploy/epoch.conf
+  lock:
+    description: Run that has the lock of M(odoo_deploy.stack.postgres_lock); the act is refused where it has lost it.
+    type: str
 attributes:
   check_mode:
     description: Says whether it would write the record.
@@ -53,6 +56,7 @@ import json
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_lock import Folder
 from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_server import Server, read_epoch, write_epoch
 
 
@@ -61,6 +65,7 @@ def main() -> None:
         argument_spec={
             "record": {"type": "dict", "required": True},
             "path": {"type": "path", "default": "/etc/postgresql-common/odoo_deploy/epoch.conf"},
+            "lock": {"type": "str"},
         },
         supports_check_mode=True,
     )
@@ -71,10 +76,11 @@ def main() -> None:
         before = None
     try:
         if before != record and not module.check_mode:
-            write_epoch(record, path)
-            server = Server(None, "main")
-            if server.postmaster() is not None:
-                server.sql("SELECT pg_reload_conf()")
+            with Folder().acting(module.params["lock"]):
+                write_epoch(record, path)
+                server = Server(None, "main")
+                if server.postmaster() is not None:
+                    server.sql("SELECT pg_reload_conf()")
     except (RuntimeError, OSError) as error:
         module.fail_json(msg=f"Cannot record who is the primary: {error}")
     diff = {side: json.dumps(value, sort_keys=True) + "\n" for side, value in (("before", before), ("after", record))}

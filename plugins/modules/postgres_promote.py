@@ -35,6 +35,9 @@ options:
     description: Seconds that the promotion may take.
     type: int
     default: 120
+  lock:
+    description: Run that has the lock of M(odoo_deploy.stack.postgres_lock); the act is refused where it has lost it.
+    type: str
 attributes:
   check_mode:
     description: Says whether it would promote the server.
@@ -68,6 +71,7 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_lock import Folder
 from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_server import Server, lsn_number
 
 # The loop is the server's: a client that is killed here leaves nothing behind that would promote.
@@ -123,6 +127,7 @@ def main() -> None:
             "after": {"type": "list", "elements": "dict", "default": []},
             "replay_timeout": {"type": "int", "default": 30},
             "timeout": {"type": "int", "default": 120},
+            "lock": {"type": "str"},
         },
         supports_check_mode=True,
     )
@@ -134,14 +139,15 @@ def main() -> None:
         called = not standby
         if module.check_mode:
             module.exit_json(changed=standby, called=called)
-        if standby:
-            end = needed(asked["after"])
-            if end:
-                seconds = asked["replay_timeout"]
-                server.sql(WAIT.format(needed=end, attempts=seconds * 50), seconds + 10)
-            called = True
-            promote(server, asked["timeout"])
-        server.sql("CHECKPOINT", asked["timeout"])
+        with Folder().acting(asked["lock"]):
+            if standby:
+                end = needed(asked["after"])
+                if end:
+                    seconds = asked["replay_timeout"]
+                    server.sql(WAIT.format(needed=end, attempts=seconds * 50), seconds + 10)
+                called = True
+                promote(server, asked["timeout"])
+            server.sql("CHECKPOINT", asked["timeout"])
         timeline = server.sql("SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int")
     except (RuntimeError, OSError, KeyError) as error:
         module.fail_json(msg=f"Cannot promote the PostgreSQL server: {error}", called=called)

@@ -51,7 +51,8 @@ server:
     - Positions are WAL locations as text, C(server.lsn_number) is the same in bytes.
       C(server.following) is true where a standby streams.
     - C(server.pending_restart) maps a setting to its running and its wanted value; C(server.config_stale) means that
-      a configuration file is newer than the configuration that was loaded.
+      a configuration file is newer than the configuration that was loaded. C(server.floors_awaited) lists settings that
+      a standby may not lower yet, since its primary had more in the WAL that it has replayed.
     - C(server.version) is the version that the answer is about. C({version}) in O(files) and O(packages) stands for it.
       C(server.upgrading) is true where a major upgrade was cut off.
     - C(server.patroni) is true where Patroni runs the server; C(server.unit) is the systemd unit of whoever does.

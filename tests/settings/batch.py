@@ -73,9 +73,11 @@ class Live:
 
     def asked(self, path: str) -> Any:
         """What Prometheus' API answers."""
-        ports = self.deployment.cluster.node_ports(self.prometheus.metadata.namespace, "prometheus")
+        namespace = self.prometheus.metadata.namespace
+        ports = self.deployment.cluster.node_ports(namespace, "prometheus")
         url = f"http://{next(iter(self.deployment.nodes.values()))}:{ports['http']}/api/v1/{path}"
-        return requests.get(url, timeout=10, proxies={"http": ""}).json()["data"]
+        login = self.deployment.cluster.login(namespace)
+        return requests.get(url, timeout=10, proxies={"http": ""}, auth=login).json()["data"]
 
     @cached_property
     def alerts(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import atexit
+import base64
 import json
 import os
 import shutil
@@ -188,6 +189,13 @@ class Cluster:
     def node_ports(self, namespace: str, service: str) -> dict[str, int]:
         """A Service's NodePorts, by the names of its ports."""
         return {port.name: port.node_port for port in self.core.read_namespaced_service(service, namespace).spec.ports}
+
+    def login(self, namespace: str) -> tuple[str, str] | None:
+        """Who may open Prometheus, and the password; none where everybody may."""
+        found = self.core.list_namespaced_secret(namespace, field_selector="metadata.name=prometheus-login").items
+        if not found:
+            return None
+        return base64.b64decode(found[0].data["user"]).decode(), base64.b64decode(found[0].data["password"]).decode()
 
     def pods(self, namespace: str, selector: str) -> list[Any]:
         """Pods that are wanted: those on their way out do not count."""
