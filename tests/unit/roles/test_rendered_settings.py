@@ -93,10 +93,10 @@ MMDEBSTRAP = "base.yml#Make the base image from Debian's packages#cmd"
 WARM = "warm.yml#Ask for the files of Odoo's first pages"
 
 CASES = (
-    Rendered("k8s_cluster_minikube_memory", 6144, "__k8s_cluster_minikube_start", "'--memory', '6144'"),
-    Rendered("k8s_cluster_minikube_cpus", 3, "__k8s_cluster_minikube_start", "'--cpus', '3'"),
-    Rendered("k8s_cluster_minikube_profile", "shop", "__k8s_cluster_minikube_start", "'--profile', 'shop'"),
-    Rendered("k8s_cluster_network_gateway", "192.168.99.9", "__k8s_cluster_minikube_start", "'192.168.99.9/24'"),
+    Rendered("k8s_cluster_minikube_memory", 6144, "__k8s_cluster_minikube_wish.memory", "6144"),
+    Rendered("k8s_cluster_minikube_cpus", 3, "__k8s_cluster_minikube_wish.cpus", "3"),
+    Rendered("k8s_cluster_minikube_profile", "shop", "__k8s_cluster_profile", "shop"),
+    Rendered("k8s_cluster_network_gateway", "192.168.99.9", "__k8s_cluster_minikube_wish.gateway", "192.168.99.9"),
     Rendered("k8s_cluster_cache_dir", "/var/cache/other", "__k8s_cluster_build_dir", "/var/cache/other/kube-"),
     Rendered("k8s_cluster_node_name", "node9", "kubeadm.yaml.j2", "name: node9"),
     Rendered("k8s_cluster_certificate_hours", 99, "kubeadm.yaml.j2", "certificateValidityPeriod: 99h0m0s"),
