@@ -22,7 +22,7 @@ import ssl
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any
 
 OS_USER = "postgres"
 PATRONI_UNIT = "patroni.service"
@@ -89,7 +89,7 @@ FLOORS = {
     "max_prepared_transactions": 0,
     "max_locks_per_transaction": 64,
 }
-Pending = Dict[str, Dict[str, Optional[str]]]
+Pending = dict[str, dict[str, Any]]
 
 
 def group_floors(settings: list[dict[str, Any]]) -> dict[str, int]:
