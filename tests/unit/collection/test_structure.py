@@ -31,8 +31,6 @@ LONG: dict[str, int] = {
     "roles/postgres_common/vars/main.yml": 4,
     "roles/postgres_primary/vars/main.yml": 1,
     "roles/postgres_replica/vars/main.yml": 1,
-    "playbooks/odoo_shell.yml": 2,
-    "playbooks/psql.yml": 1,
     "inventory/wiring/all/deployment.yml": 1,
     "inventory/wiring/all/postgres.yml": 3,
     "inventory/wiring/nginx.yml": 1,

@@ -45,7 +45,12 @@ HANDED_ON = {
         "postgres_ha_backups": "postgres_backup_enabled",
         "postgres_ha_backup_machine": "postgres_backup_repository",
     },
+    "psql": {"postgres_ha_database": "psql_database"},
     "postgres_upgrade": {"postgres_ha_upgrade_all": "postgres_upgrade_all"},
+    "teardown": {
+        "k8s_cluster_remove_deployment": "teardown_deployment",
+        "k8s_cluster_remove_kubeconfig": "teardown_kubeconfig",
+    },
     "renew_certificates": {
         "postgres_backup_renew_all": "postgres_renew_all",
         "postgres_ha_renew_all": "postgres_renew_all",
@@ -82,6 +87,7 @@ def play(folder: Path, collections: Path, name: str, patroni: bool = False, **ex
         "postgres_common_members": {"pg1": "192.0.2.1", "pg2": "192.0.2.2"},
         "postgres_common_address": "192.0.2.1",
         "postgres_common_ha_mode": "manual",
+        "odoo_k8s_db_name": "odoo",
         "postgres_backup_enabled": True,
         "postgres_backup_stanza": "odoo",
         "postgres_backup_servers": {"pg1": "192.0.2.1", "pg2": "192.0.2.2"},
@@ -125,6 +131,7 @@ def play(folder: Path, collections: Path, name: str, patroni: bool = False, **ex
         ),
         ("postgres_upgrade", {"postgres_upgrade_al": True}, "postgres_upgrade_al is no variable of this command"),
         ("renew_certificates", {"postgres_renew": True, "postgres_renew_al": True}, "postgres_renew_al is no variable"),
+        ("psql", {"psql_databases": "odoo"}, "psql_databases is no variable of this command: it knows psql_database."),
         ("renew_certificates", {}, "Renew the certificates of pg1, pg2; connections stay."),
         (
             "renew_certificates",
