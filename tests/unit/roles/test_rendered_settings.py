@@ -90,6 +90,9 @@ TOLD: dict[str, dict[str, Any]] = {
 }
 
 MMDEBSTRAP = "base.yml#Make the base image from Debian's packages#cmd"
+BACKUP = "tls.yml#Issue the machine's certificate"
+SERVER = "tls.yml#Issue the server's certificate"
+VOTER = "tls.yml#Have the voter's certificate"
 WARM = "warm.yml#Ask for the files of Odoo's first pages"
 
 CASES = (
@@ -206,6 +209,15 @@ CASES = (
     ),
     Rendered("odoo_k8s_backup_dir", "/srv/dumps", "backup.yml#Dump the database#folder", "/srv/dumps"),
     Rendered("odoo_k8s_visitor_remove", True, "visitor.yml#Keep what the user logs in by#odoo_k8s_visitor", "{}"),
+    Rendered("nginx_cache_certificate_days", 90, "certificate.yml#Have the proxy's certificate#certificate_days", "90"),
+    Rendered("postgres_backup_certificate_days", 90, f"{BACKUP}#certificate_days", "90"),
+    Rendered("postgres_backup_certificate", "/srv/c.crt", f"{BACKUP}#certificate_given", "/srv/c.crt"),
+    Rendered("postgres_backup_key", "/srv/c.key", f"{BACKUP}#certificate_given_key", "/srv/c.key"),
+    Rendered("postgres_common_certificate_days", 90, f"{SERVER}#certificate_days", "90"),
+    Rendered("postgres_common_certificate", "/srv/c.crt", f"{SERVER}#certificate_given", "/srv/c.crt"),
+    Rendered("postgres_common_key", "/srv/c.key", f"{SERVER}#certificate_given_key", "/srv/c.key"),
+    Rendered("postgres_etcd_certificate_days", 90, f"{VOTER}#certificate_days", "90"),
+    Rendered("postgres_etcd_certificate_renew_days", 9, f"{VOTER}#certificate_renew_days", "9"),
     Rendered("odoo_k8s_build_dir", "/srv/build", "__odoo_k8s_clone_dir", "/srv/build/git"),
 )
 
