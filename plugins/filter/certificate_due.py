@@ -57,9 +57,7 @@ from ansible_collections.odoo_deploy.stack.plugins.module_utils.certificate impo
 def certificate_due(pem: str, authority: str, names: Sequence[str], days: int = 30) -> str:
     """The reason as text; what cannot be judged is an error."""
     if not HAS_CRYPTOGRAPHY:
-        raise AnsibleFilterError(
-            "certificate_due needs Python's cryptography on the controller: pip install cryptography"
-        )
+        raise AnsibleFilterError("certificate_due needs the package cryptography in Ansible's Python")
     try:
         return due(pem or "", authority or "", names, int(days))
     except ValueError as error:

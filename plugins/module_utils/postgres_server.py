@@ -80,28 +80,58 @@ def lsn_number(lsn: str | None) -> int | None:
     return (int(high, 16) << 32) + int(low, 16)
 
 
-# Settings that a standby must not have lower than its primary (source: "Hot Standby", Administrator's Overview).
-FLOORS = (
-    "max_connections",
-    "max_worker_processes",
-    "max_wal_senders",
-    "max_prepared_transactions",
-    "max_locks_per_transaction",
-)
+# Settings that a standby must not have lower than its primary (source: "Hot Standby", Administrator's Overview), and
+# PostgreSQL's own values for them.
+FLOORS = {
+    "max_connections": 100,
+    "max_worker_processes": 8,
+    "max_wal_senders": 10,
+    "max_prepared_transactions": 0,
+    "max_locks_per_transaction": 64,
+}
+Pending = dict[str, dict[str, Any]]
 
 
-def floor_changes(pending: dict[str, dict[str, str | None]]) -> list[str]:
+def group_floors(settings: list[dict[str, Any]]) -> dict[str, int]:
+    """The least that each server needs of FLOORS so that any of them can follow any other: the most that one has.
+
+    settings are those of every server; what none of them sets is left out. Raises ValueError.
+    """
+    most = {}
+    for name, own in FLOORS.items():
+        given = [one[name] for one in settings if name in one]
+        if given:
+            try:
+                most[name] = max(int(one.get(name, own)) for one in settings)
+            except (TypeError, ValueError):
+                raise ValueError(f"{name} is not a number: {given[0]}") from None
+    return most
+
+
+def _wanted(pending: Pending) -> dict[str, tuple[int, int]]:
+    """What the changed ones of FLOORS are, and shall be; one whose line was removed gets PostgreSQL's own value."""
+    changes = {name: pending[name] for name in FLOORS if name in pending}
+    return {
+        name: (int(change["running"] or 0), FLOORS[name] if change["wanted"] is None else int(change["wanted"]))
+        for name, change in changes.items()
+    }
+
+
+def floor_changes(pending: Pending) -> list[str]:
     """Which ways the settings of FLOORS want to go at the next restart: a sorted list of C(lowered) and C(raised).
 
     pending maps a setting to C(running) and C(wanted), both text; wanted is None where the line was removed.
     """
-    ways = set()
-    for name in FLOORS:
-        change = pending.get(name)
-        running, wanted = (int(change[key] or 0) for key in ("running", "wanted")) if change else (0, 0)
-        if wanted and wanted != running:
-            ways.add("raised" if wanted > running else "lowered")
-    return sorted(ways)
+    changes = _wanted(pending).values()
+    return sorted({"raised" if wanted > running else "lowered" for running, wanted in changes if wanted != running})
+
+
+def floors_awaited(pending: Pending, replayed: dict[str, int]) -> list[str]:
+    """Those that a standby may not lower yet: in the WAL that it has replayed its primary still has more.
+
+    replayed: C(floors) of its control file.
+    """
+    return sorted(name for name, (_running, wanted) in _wanted(pending).items() if replayed.get(name, 0) > wanted)
 
 
 def parse_controldata(text: str) -> dict[str, Any]:
@@ -122,7 +152,7 @@ def parse_controldata(text: str) -> dict[str, Any]:
         "checksums": lines["Data page checksum version"] != "0",
         "floors": {
             name: int(lines[f"{short} setting"])
-            for name, short in zip(FLOORS, (*FLOORS[:3], "max_prepared_xacts", "max_locks_per_xact"))  # noqa: B905 (3.9)
+            for name, short in zip(FLOORS, (*list(FLOORS)[:3], "max_prepared_xacts", "max_locks_per_xact"))  # noqa: B905 (3.9)
         },
     }
 
@@ -242,6 +272,12 @@ def patroni_runs(unit: str, units: Path = Path("/etc/systemd/system")) -> bool:
     return (units / unit).is_symlink() and PATRONI_CONFIG.exists()
 
 
+def refusal(said: str, name: str) -> str:
+    """PostgreSQL's word on a setting that it does not take, from what C(postgres -C) wrote; empty: none on this one."""
+    lines = [line.partition(":  ")[2].strip() for line in said.splitlines() if re.search(r"\b(FATAL|HINT):  ", line)]
+    return "; ".join(line.rstrip(".") for line in lines) if any(f'"{name}"' in line for line in lines[:1]) else ""
+
+
 class Server:
     """One cluster of Debian's tools: C(/etc/postgresql/VERSION/NAME) and C(/var/lib/postgresql/VERSION/NAME).
 
@@ -277,6 +313,20 @@ class Server:
             text=True,
             check=False,
         )
+
+    def refused_settings(self, settings: dict[str, Any]) -> list[str]:
+        """PostgreSQL's word on each setting that this version does not take; none before it is configured.
+
+        C(postgres -C) reads settings as a start does, and starts nothing.
+        """
+        program, config = self.bin / "postgres", self.config / "postgresql.conf"
+        if not program.exists() or not config.exists():
+            return []
+        said = {
+            name: self.run([str(program), "-C", name, "-c", f"config_file={config}", "-c", f"{name}={value}"]).stderr
+            for name, value in settings.items()
+        }
+        return [word for word in (refusal(text, name) for name, text in said.items()) if word]
 
     def postmaster(self) -> int | None:
         """Process id of the running postmaster, else None; a postmaster.pid left by a dead one does not count."""
@@ -393,6 +443,7 @@ class Server:
             "following": False,
             "pending_restart": {},
             "floor_changes": [],
+            "floors_awaited": [],
             "config_stale": False,
             "checksum_failures": 0,
             "replaced_files": [],
@@ -432,6 +483,8 @@ class Server:
             else:
                 server["role"] = "standby" if server["in_recovery"] else "primary"
                 server["floor_changes"] = floor_changes(server["pending_restart"])
+                if server["in_recovery"]:
+                    server["floors_awaited"] = floors_awaited(server["pending_restart"], control["floors"])
                 server["following"] = bool(server["receiver"] and server["receiver"]["status"] == "streaming")
         else:
             server["role"] = "stopped"

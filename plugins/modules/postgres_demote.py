@@ -36,6 +36,9 @@ options:
     description: Put C(standby.signal) into the data directory; false only stops the server.
     type: bool
     default: true
+  lock:
+    description: Run that has the lock of M(odoo_deploy.stack.postgres_lock); the act is refused where it has lost it.
+    type: str
 attributes:
   check_mode:
     description: Says whether it would stop or fence the server.
@@ -83,6 +86,7 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_lock import Folder
 from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_server import OS_USER, Server
 
 PERMIT = Path("/run/postgresql-start-alone")  # roles/postgres_common: whoever was demoted may not use an old one
@@ -144,6 +148,7 @@ def main() -> None:
             "timeout": {"type": "int", "default": 60},
             "force": {"type": "bool", "default": False},
             "signal": {"type": "bool", "default": True},
+            "lock": {"type": "str"},
         },
         supports_check_mode=True,
     )
@@ -152,12 +157,13 @@ def main() -> None:
         stopping = server.postmaster() is not None or server.unit_state() not in ("inactive", "failed")
         signalling = module.params["signal"] and not server.empty() and not server.standby_signal.exists()
         if not module.check_mode:
-            if stopping:
-                stop(server, module.params["timeout"], module.params["force"])
-            if module.params["signal"]:
-                PERMIT.unlink(missing_ok=True)
-            if signalling:
-                put_signal(server)
+            with Folder().acting(module.params["lock"]):
+                if stopping:
+                    stop(server, module.params["timeout"], module.params["force"])
+                if module.params["signal"]:
+                    PERMIT.unlink(missing_ok=True)
+                if signalling:
+                    put_signal(server)
         control = server.control() or {}
     except (RuntimeError, OSError, KeyError) as error:
         module.fail_json(msg=f"Cannot stop the PostgreSQL server: {error}")

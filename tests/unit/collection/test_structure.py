@@ -18,7 +18,6 @@ LONG: dict[str, int] = {
     "roles/container_image/tasks/main.yml": 1,
     "roles/k8s_cluster/vars/main.yml": 2,
     "roles/nginx_cache/tasks/acme.yml": 1,
-    "roles/nginx_cache/tasks/main.yml": 1,
     "roles/nginx_cache/tasks/roll_back.yml": 1,
     "roles/nginx_cache/vars/main.yml": 6,
     "roles/odoo_k8s/tasks/check.yml": 1,

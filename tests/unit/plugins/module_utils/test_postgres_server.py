@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 from ansible_collections.odoo_deploy.stack.plugins.module_utils import postgres_server
 from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_server import (
+    FLOORS,
     Server,
     fingerprint,
     floor_changes,
+    floors_awaited,
+    group_floors,
     leaf,
     lsn_number,
     newest_timeline,
@@ -81,12 +84,48 @@ def test_no_lsn() -> None:
         ({"max_connections": ("200", "100")}, ["lowered"]),
         ({"max_connections": ("100", "200"), "max_wal_senders": ("10", "5")}, ["lowered", "raised"]),
         ({"max_connections": ("100", None)}, []),
+        # The line is gone, so PostgreSQL's own value is wanted.
+        ({"max_connections": ("200", None)}, ["lowered"]),
+        ({"max_prepared_transactions": ("5", "0")}, ["lowered"]),
     ],
 )
 def test_order_of_restarts(pending: dict[str, tuple[str, str | None]], ways: list[str]) -> None:
     """Which ways the settings go that a standby must not have lower than its primary."""
     asked = {name: {"running": running, "wanted": wanted} for name, (running, wanted) in pending.items()}
     assert floor_changes(asked) == ways
+
+
+def test_standby_waits_for_every_lowered_setting() -> None:
+    """Until its primary's lower ones have been replayed; PostgreSQL's default counts where a line was removed."""
+    pending: dict[str, dict[str, str | None]] = {
+        "max_connections": {"running": "200", "wanted": "100"},
+        "max_worker_processes": {"running": "16", "wanted": None},
+    }
+    assert floors_awaited(pending, {"max_connections": 200, "max_worker_processes": 16}) == [
+        "max_connections",
+        "max_worker_processes",
+    ]
+    assert floors_awaited(pending, {"max_connections": 100, "max_worker_processes": 16}) == ["max_worker_processes"]
+    assert floors_awaited(pending, {"max_connections": 100, "max_worker_processes": 8}) == []
+    assert floors_awaited({}, {"max_connections": 200}) == []
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(sorted(FLOORS)), st.integers(0, 5000)), min_size=1, max_size=4))
+def test_any_server_can_follow_any_other(settings: list[dict[str, int]]) -> None:
+    """With the group's floors over its own settings each has as much as every other one."""
+    floors = group_floors(settings)
+    told = [{**FLOORS, **own, **floors} for own in settings]
+    for standby in told:
+        for primary in told:
+            assert all(standby[name] >= primary[name] for name in FLOORS)
+    assert all(floors[name] >= own[name] for own in settings for name in own)
+    assert set(floors) == {name for own in settings for name in own}
+
+
+def test_floor_that_is_no_number() -> None:
+    assert group_floors([{"max_connections": "120", "work_mem": "4MB"}]) == {"max_connections": 120}
+    with pytest.raises(ValueError, match="max_connections is not a number: many"):
+        group_floors([{"max_connections": "many"}])
 
 
 def test_fingerprint(tmp_path: Path) -> None:
@@ -244,3 +283,30 @@ def test_rejoin_that_was_cut_off(tmp_path: Path) -> None:
     assert not server.rewinding()
     (tmp_path / "main.rewinding").touch()
     assert server.rewinding()
+
+
+@pytest.mark.parametrize(
+    ("said", "name", "word"),
+    [
+        ("8192\n", "work_mem", ""),
+        (
+            '2026-11-27 23:19:57.737 GMT [6405] FATAL:  invalid value for parameter "work_mem": "foo"\n',
+            "work_mem",
+            'invalid value for parameter "work_mem": "foo"',
+        ),
+        (
+            'x FATAL:  invalid value for parameter "log_statement": "a"\nx HINT:  Available values: none, ddl.\n',
+            "log_statement",
+            'invalid value for parameter "log_statement": "a"; Available values: none, ddl',
+        ),
+        (
+            'x FATAL:  unrecognized configuration parameter "nosuch"\n',
+            "nosuch",
+            'unrecognized configuration parameter "nosuch"',
+        ),
+        ('x FATAL:  configuration file "/etc/postgresql.conf" contains errors\n', "work_mem", ""),
+    ],
+)
+def test_postgresqls_word_on_a_setting(said: str, name: str, word: str) -> None:
+    """What it says of the setting that it was asked about, and of no other."""
+    assert postgres_server.refusal(said, name) == word

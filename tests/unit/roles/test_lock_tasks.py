@@ -1,0 +1,91 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lock of the servers as playbooks take it: two runs of Ansible at once, on folders instead of servers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from ha_play import began, part, said
+
+
+def holders(tmp_path: Path) -> dict[str, str]:
+    paths = {name: tmp_path / name / "holder.json" for name in ("pg1", "pg2")}
+    return {name: json.loads(path.read_text())["command"] for name, path in paths.items() if path.exists()}
+
+
+def wait_for(path: Path) -> None:
+    end = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < end, path
+        time.sleep(0.05)
+
+
+def holding(tmp_path: Path) -> subprocess.Popen[str]:
+    """One that has the lock until the file go is there."""
+    script = f"touch {tmp_path}/ready; for turn in $(seq 600); do test ! -e {tmp_path}/go || exit 0; sleep 0.1; done"
+    waits = {"ansible.builtin.command": {"argv": ["sh", "-c", script]}}
+    run = began(tmp_path, "failover", [part("lock", "failover"), {**waits, "when": "inventory_hostname == 'pg1'"}])
+    wait_for(tmp_path / "ready")
+    return run
+
+
+def test_a_second_command_is_refused_and_holds_nothing(tmp_path: Path) -> None:
+    first = holding(tmp_path)
+    refused = said(began(tmp_path, "switchover", [part("lock", "switchover")]))
+    assert "runs failover since" in refused
+    assert "-e postgres_ha_break_lock=" in refused
+    assert holders(tmp_path) == {"pg1": "failover", "pg2": "failover"}
+    (tmp_path / "go").touch()
+    assert "pg2 came to the end" in said(first)
+    assert holders(tmp_path) == {}
+
+
+def test_one_server_that_is_held_gives_the_others_back(tmp_path: Path) -> None:
+    """pg2 is another's, on another controller: pg1, which comes first, is given back."""
+    (tmp_path / "pg2").mkdir()
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    held = {"run": "theirs", "owner": "bob@lap", "command": "rejoin", "place": "there", "process": "1 1"}
+    (tmp_path / "pg2/holder.json").write_text(json.dumps({**held, "taken": now - 60, "renewed": now, "lifetime": 900}))
+    refused = said(began(tmp_path, "switchover", [part("lock", "switchover")]))
+    assert "bob@lap runs rejoin since 6" in refused
+    assert "came to the end" not in refused
+    assert holders(tmp_path) == {"pg2": "rejoin"}
+    taken = said(began(tmp_path, "switchover", [part("lock", "switchover")], "-e", "postgres_ha_break_lock=theirs"))
+    assert "Took over the lock on pg2 of bob@lap, rejoin" in taken
+    assert "pg1 came to the end" in taken
+    assert holders(tmp_path) == {}
+
+
+def test_a_killed_holder_blocks_nobody(tmp_path: Path) -> None:
+    first = holding(tmp_path)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate(timeout=60)
+    assert holders(tmp_path) == {"pg1": "failover", "pg2": "failover"}
+    done = said(began(tmp_path, "rejoin", [part("lock", "rejoin"), part("renew", "rejoin")]))
+    assert "Took over the lock on pg1" in done
+    assert "runs no longer" in done
+    assert "pg2 came to the end" in done
+    assert holders(tmp_path) == {}
+    (tmp_path / "go").touch()
+
+
+def test_given_back_after_a_failure_and_kept_by_the_outer_command(tmp_path: Path) -> None:
+    fails = {"ansible.builtin.fail": {"msg": "broken"}, "any_errors_fatal": True}
+    inner = [part("lock", "pg upgrade"), part("lock", "switchover"), part("unlock", "switchover")]
+    look = {"ansible.builtin.command": {"argv": ["test", "-e", f"{tmp_path}/{{{{ inventory_hostname }}}}/holder.json"]}}
+    done = said(began(tmp_path, "pg upgrade", [*inner, {**look, "when": "inventory_hostname != 'pg0'"}, fails]))
+    assert "broken" in done
+    assert "non-zero return code" not in done
+    assert holders(tmp_path) == {}
+
+
+def test_a_trial_run_takes_nothing(tmp_path: Path) -> None:
+    assert "pg1 came to the end" in said(began(tmp_path, "switchover", [part("lock", "switchover")], "--check"))
+    assert holders(tmp_path) == {}
+    assert not (tmp_path / "pg1").exists()
