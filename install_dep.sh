@@ -12,7 +12,7 @@ Usage: ./install_dep.sh [--check] [--tests] [--minikube] [--virtualbox | --libvi
 Without options: what the embedded deployment needs (docker, Vagrant, mmdebstrap, make, Python packages, Go).
   --check       change nothing; exit 1 and name what is missing
   --tests       also what ./test.sh needs (Chromium, shellcheck, wrk, test tools)
-  --minikube    also minikube, from its project's site
+  --minikube    also minikube, from its project's site; where that does not answer, compiled from Go's module proxy
   --virtualbox  also VirtualBox, for machines of that provider
   --libvirt     also libvirt and Vagrant's plugin for it
   -h, --help    this text
@@ -158,9 +158,8 @@ TEXT
   [ "$(id -u)" = 0 ] || have sudo || fail "run it as root, or install sudo and join its group."
 }
 
-install_packages() {
-  local wanted
-  mapfile -t wanted < <(packages | sort -u)
+install_packages() { # PACKAGE...
+  local wanted=("$@")
   [ ${#wanted[@]} -gt 0 ] || return 0
   say "installing ${wanted[*]}"
   export DEBIAN_FRONTEND=noninteractive
@@ -270,15 +269,34 @@ link_collection() {
 
 install_minikube() {
   $minikube && ! have minikube || return 0
+  download_minikube || compile_minikube
+}
+
+download_minikube() {
   local url=https://storage.googleapis.com/minikube/releases/latest/minikube-linux-amd64 file sum
   file=$(mktemp)
   say "installing minikube"
-  if ! curl -fsSL --max-time 300 -o "$file" "$url" || ! sum=$(curl -fsSL --max-time 30 "$url.sha256"); then
-    fail "minikube's site does not answer; leave --minikube out for the embedded cluster, or install it from https://minikube.sigs.k8s.io/docs/start."
+  if ! curl -fsSL --max-time 300 -o "$file" "$url" 2> /dev/null || ! sum=$(curl -fsSL --max-time 30 "$url.sha256" 2> /dev/null); then
+    rm -f "$file"
+    return 1
   fi
   echo "${sum%% *}  $file" | sha256sum --check --status || fail "minikube's download does not match its checksum; try again."
   as_root install -m 0755 "$file" /usr/local/bin/minikube
   rm -f "$file"
+}
+
+# The role k8s_cluster finds the folder by the same name.
+minikube_build() { echo "$cache_dir/minikube-$(cd images/minikube && cat Dockerfile Makefile kindnet node-start preload | sha256sum | cut -c1-16)"; }
+
+compile_minikube() {
+  local build
+  build=$(minikube_build)
+  say "minikube's site does not answer: compiling minikube from Go's module proxy (minutes, once)"
+  echo '#include <stdlib.h>' | gcc -E - > /dev/null 2>&1 || install_packages gcc libc6-dev
+  mkdir -p "$cache_dir"
+  PATH=$venv/bin:$PATH flock "$build.lock" make --silent --directory=images/minikube OUT="$build" ||
+    fail "minikube cannot be compiled; leave --minikube out for the embedded cluster, or install it from https://minikube.sigs.k8s.io/docs/start."
+  as_root install -m 0755 "$build/minikube" /usr/local/bin/minikube
 }
 
 before=$(missing)
@@ -292,7 +310,8 @@ if [ -z "$before" ]; then
 fi
 
 require_known_system
-install_packages
+mapfile -t wanted < <(packages | sort -u)
+install_packages "${wanted[@]}"
 raise_watchers
 start_engine
 start_libvirt

@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
 usage() {
   cat <<'TEXT'
-Usage: ./test.sh [--lanes N] [--fresh] [--list] [--without PART]... [lint] [unit] [molecule[:SCENARIO]] [explorer] [cores] [install] [e2e] [newest]
+Usage: ./test.sh [--lanes N] [--fresh] [--list] [--without PART]... [lint] [unit] [molecule[:SCENARIO]] [explorer] [cores] [install] [e2e] [given] [newest] [minikube]
 
   lint      ruff, mypy, shellcheck, yamllint, ansible-lint, the collection's build   (a minute)
   unit      plugins and runner, no machine needed                                    (seconds)
@@ -13,8 +13,10 @@ Usage: ./test.sh [--lanes N] [--fresh] [--list] [--without PART]... [lint] [unit
   cores     the plugins under ansible-test, and on each ansible-core from 2.17 on     (minutes)
   install   ./install_dep.sh on a Debian 12 and a Debian 13 with nothing installed   (minutes)
   e2e       ./run.py from nothing, a second run, faults, ./teardown.sh               (minutes)
+  given     ./run.py on a cluster of two nodes that is somebody else's, with a registry that wants a log-in (minutes)
   explorer  8 fresh sequences of faults and commands on PostgreSQL machines         (minutes)
   newest    the unit tests with the newest packages that requirements*.in allow      (minutes; only when named)
+  minikube  ./run.py on a real minikube with its docker driver, ./teardown.sh        (minutes; only when named)
 
   --lanes N       how many parts and scenarios run at a time; without it one for each core, at most four
   --fresh         run again what passed before
@@ -24,7 +26,7 @@ Usage: ./test.sh [--lanes N] [--fresh] [--list] [--without PART]... [lint] [unit
 A part that passed on this machine within a day is counted and not run again, if no file has changed since (except docs/, changelogs/
 and *.md). lint, unit and newest always run. So a run that was interrupted goes on, and after a failure the rest is run.
 
-Without arguments: all but newest. Logs and JUnit results lie in .deploy/test/.
+Without arguments: all but newest and minikube. Logs and JUnit results lie in .deploy/test/.
 Exit codes: 0 all passed, 1 something failed, 2 wrong usage.
 TEXT
 }
@@ -35,7 +37,7 @@ suites=() scenarios=() without=() fresh=false list=false lanes=$(nproc)
 [ "$lanes" -le 4 ] || lanes=4
 while [ $# -gt 0 ]; do
   case $1 in
-    lint | unit | e2e | molecule | explorer | cores | install | newest) suites+=("$1") ;;
+    lint | unit | e2e | given | molecule | explorer | cores | install | newest | minikube) suites+=("$1") ;;
     molecule:*) suites+=(molecule) scenarios+=("${1#molecule:}") ;;
     --lanes)
       [[ ${2-} =~ ^[1-9][0-9]*$ ]] || refuse "--lanes wants a number from 1 on"
@@ -43,7 +45,7 @@ while [ $# -gt 0 ]; do
       shift
       ;;
     --without)
-      [[ ${2-} =~ ^(lint|unit|e2e|slow|molecule|explorer|cores|install|molecule:.+)$ ]] || refuse "--without wants a part"
+      [[ ${2-} =~ ^(lint|unit|e2e|given|slow|molecule|explorer|cores|install|molecule:.+)$ ]] || refuse "--without wants a part"
       [[ $2 != molecule:* || -e molecule/${2#molecule:}/molecule.yml ]] || refuse "no scenario ${2#molecule:}"
       without+=("$2")
       shift
@@ -58,7 +60,7 @@ done
 for scenario in "${scenarios[@]}"; do
   [ -e "molecule/$scenario/molecule.yml" ] || refuse "no scenario $scenario"
 done
-[ ${#suites[@]} -gt 0 ] || suites=(lint unit molecule explorer cores install e2e)
+[ ${#suites[@]} -gt 0 ] || suites=(lint unit molecule explorer cores install e2e given)
 wanted() { [[ " ${suites[*]} " == *" $1 "* ]]; }
 
 left_out() { [[ " ${without[*]} " == *" $1 "* ]]; }
@@ -74,11 +76,11 @@ plan() { # SUITE...
     ! wanted "$suite" || left_out "$suite" || work+=("$suite")
   done
 }
-plan lint unit newest e2e explorer
+plan lint unit newest minikube e2e explorer
 for scenario in "${scenarios[@]}"; do
   left_out molecule || left_out "molecule:$scenario" || work+=("molecule_scenario $scenario")
 done
-plan cores install
+plan given cores install
 [ ${#work[@]} -gt 0 ] || refuse "nothing is left to run"
 if $list; then
   printf '%s\n' "${work[@]/#molecule_scenario /molecule:}"
@@ -185,10 +187,11 @@ changes_nothing() {
 lint() {
   check "ruff check" ruff check .
   check "ruff format" ruff format --check .
-  check "mypy" mypy runner run.py plugins tests/e2e tests/system tests/settings tests/production tests/install tests/unit/collection docs/generate.py
+  check "mypy" mypy runner run.py plugins tests/e2e tests/system tests/settings tests/production tests/given tests/install tests/unit/collection docs/generate.py
+  check "mypy, minikube" env -C tests/minikube mypy --config-file "$PWD/pyproject.toml" --cache-dir "$PWD/.mypy_cache" conftest.py test_minikube.py
   # Its package is found from its own folder.
   check "mypy, explorer" env -C tests/explorer mypy --config-file "$PWD/pyproject.toml" --cache-dir "$PWD/.mypy_cache" explorer conftest.py test_machines.py
-  check "shellcheck" shellcheck install_dep.sh lock_dep.sh test.sh teardown.sh tests/ansible_test.sh tests/compatibility.sh tests/newest.sh .ci/run images/vm/init images/node/rootfs/usr/local/sbin/*
+  check "shellcheck" shellcheck install_dep.sh lock_dep.sh test.sh teardown.sh tests/ansible_test.sh tests/compatibility.sh tests/newest.sh tests/minikube/bin/docker .ci/run images/vm/init images/minikube/kindnet images/minikube/node-start images/minikube/preload images/node/rootfs/usr/local/sbin/*
   check "antsibull-changelog" antsibull-changelog lint
   check "antsibull-docs" lint_documentation
   check "ansible-test sanity" tests/ansible_test.sh sanity
@@ -226,6 +229,13 @@ e2e() {
   check_python "settings" tests/settings
   check "teardown" ./teardown.sh --yes
   check "nothing is left" leftovers
+}
+
+given() { check_python given tests/given -x; }
+
+minikube() {
+  check "install_dep.sh --minikube" ./install_dep.sh --tests --minikube
+  check_python minikube tests/minikube
 }
 
 install() { check_python install tests/install; }

@@ -91,6 +91,7 @@ class Run:
     pool: Executor
     changed: int = 0
     at_work: list[Work] = field(default_factory=list)
+    prepared: dict[int, int] = field(default_factory=dict)  # by step: what was changed ahead of it
     unverified: list[Step] = field(default_factory=list)  # applied, in the order in which they ended
     verified: dict[int, list[Event]] = field(default_factory=dict)
     failed: tuple[Step, engine.Played, float] | None = None
@@ -110,13 +111,44 @@ class Run:
     def steps(self) -> None:
         """Applies all steps; raises Failure for the first that fails, after what explains it was looked at."""
         waiting = list(self.args.steps)
-        while waiting or any(work.phase == "apply" for work in self.at_work):
-            applying = {work.step.number for work in self.at_work if work.phase == "apply"}
-            ready = schedule.startable(waiting, applying | {step.number for step in waiting}, report.cluster_kind())
-            for step in ready[: PLAYBOOKS - len(applying)]:
+        ahead = [
+            step
+            for step in waiting
+            if self.diary.step(step.number).get("state") not in (journal.APPLIED, journal.VERIFIED)
+        ]
+        while waiting or self.numbers("apply"):
+            preparing = self.numbers("prepare")
+            pending = self.numbers("apply") | {step.number for step in waiting}
+            cluster = report.cluster_kind()
+            ready = [step for step in schedule.startable(waiting, pending, cluster) if step.number not in preparing]
+            for step in ready[: self.room]:
                 waiting.remove(step)
+                ahead = [other for other in ahead if other != step]
                 self.apply(step)
+            for step in schedule.preparable(ahead, pending, cluster)[: self.room]:
+                ahead.remove(step)
+                self.prepare(step)
             self.turn()
+
+    def numbers(self, phase: str) -> set[int]:
+        """Steps at work in a phase."""
+        return {work.step.number for work in self.at_work if work.phase == phase}
+
+    @property
+    def room(self) -> int:
+        """How many more playbooks may be at work."""
+        return max(0, PLAYBOOKS - len(self.numbers("apply") | self.numbers("prepare")))
+
+    def prepare(self, step: Step) -> None:
+        """Begins what can be done of the step ahead."""
+        assert step.ahead
+        self.output.emit("step.preparing", step=step.number, title=step.title, playbook=step.ahead.playbook)
+        relay = Relay(self.at_once)
+        options = {"waits_for": step.ahead.waits_for, "extra": self.args.extra_vars, "verbose": self.args.verbose}
+        result = self.pool.submit(
+            engine.play, step.ahead.playbook, step.ahead_log, relay, step=step.number, phase="prepare", **options
+        )
+        self.at_work.append(Work(step, "prepare", result, relay, self.clock()))
 
     def settle(self) -> None:
         """Verifies what is applied and not verified yet; raises Failure."""
@@ -151,7 +183,22 @@ class Run:
                 self.at_work.remove(work)
                 self.spans.append(Span(work.step.number, work.step.title, work.phase, work.began, self.clock()))
                 self.diary.data["timeline"] = [asdict(span) for span in self.spans]
-                (self.applied if work.phase == "apply" else self.concluded)(work)
+                {"prepare": self.done_ahead, "apply": self.applied, "verify": self.concluded}[work.phase](work)
+
+    def done_ahead(self, work: Work) -> None:
+        """Takes up the end of what was done ahead; a failure is the step's."""
+        step, played = work.step, work.result.result()
+        seconds = round(self.clock() - work.began, 1)
+        self.changed += played.changed
+        if played.ok:
+            self.prepared[step.number] = played.changed
+            self.output.emit("step.prepared", step=step.number, changed=played.changed, seconds=seconds)
+            return
+        log = paths.shown(paths.LOG / step.ahead_log)
+        self.diary.record(step.number, state=journal.FAILED, error=played.cause, log=log)
+        self.end_others(keep=set())
+        message = f'step {step.number} "{step.title}" failed in {played.phase or "its start"}: {played.cause}'
+        raise self.failure(Exit.STEP_FAILED, "STEP_FAILED", message, paths.LOG / step.ahead_log)
 
     def applied(self, work: Work) -> None:
         """Takes up a playbook's end."""
@@ -159,14 +206,15 @@ class Run:
         seconds = round(self.clock() - work.began, 1)
         ended = {"state": journal.APPLIED} if played.ok else {"state": journal.FAILED, "error": played.cause}
         ports = {"ports": played.custom["run_ports"]} if "run_ports" in played.custom else {}
-        self.diary.record(step.number, seconds=seconds, changed=played.changed, **ended, **ports)
+        changed = played.changed + self.prepared.get(step.number, 0)
+        self.diary.record(step.number, seconds=seconds, changed=changed, **ended, **ports)
         self.changed += played.changed
         if played.ok:
             self.unverified.append(step)
             return
         self.end_others(keep=schedule.stands_on(step))
         self.settle()  # what is wrong there explains what went wrong here
-        self.finished(step, "failed", seconds, played.changed, [])
+        self.finished(step, "failed", seconds, changed, [])
         message = f'step {step.number} "{step.title}" failed in {played.phase or "its start"}: {played.cause}'
         raise self.failure(Exit.STEP_FAILED, "STEP_FAILED", message, paths.LOG / step.log)
 

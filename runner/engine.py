@@ -59,8 +59,8 @@ class Played:
 class _Listener:
     """Follows one playbook: from the callback's kinds to the run's events."""
 
-    def __init__(self, output: Output, step: int, waits_for: str) -> None:
-        self.output, self.step, self.waits_for = output, step, waits_for
+    def __init__(self, output: Output, step: int, waits_for: str, only: str) -> None:
+        self.output, self.step, self.waits_for, self.only = output, step, waits_for, only
         self.played = Played()
         self.phase = self.task = ""
         self.waiting: list[str] = []
@@ -78,7 +78,7 @@ class _Listener:
             self.emit("phase.started", waits_for=self.waits_for)
 
     def on_play(self, event: Event) -> None:
-        self.enter("check" if event["play"].startswith("Check") else "apply")
+        self.enter(self.only or ("check" if event["play"].startswith("Check") else "apply"))
 
     def on_task(self, event: Event) -> None:
         self.task, self.waiting = event["task"], []
@@ -187,12 +187,16 @@ def play(
     *,
     step: int = 0,
     waits_for: str = "",
+    phase: str = "",
     extra: Sequence[str] = (),
     verbose: int = 0,
     check: bool = False,
 ) -> Played:
-    """Runs one playbook to its end, in any thread, and returns what it did; raises Interrupted or Stopped."""
-    listener = _Listener(output, step, waits_for)
+    """Runs one playbook to its end, in any thread, and returns what it did; raises Interrupted or Stopped.
+
+    phase: the name of all of it; empty: plays that begin with Check are one phase, the others another.
+    """
+    listener = _Listener(output, step, waits_for, phase)
     ended = child.run(
         arguments(playbook, extra, verbose, check),
         paths.LOG / log,

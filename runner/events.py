@@ -153,9 +153,20 @@ class PlainOutput:
         self.present[fields["step"]] = Present(fields["title"])
         self.line(f"step {fields['step']}: {fields['title']}" if fields["step"] else fields["title"])
 
+    def on_step_preparing(self, fields: Event) -> None:
+        self.present[fields["step"]] = Present(fields["title"])
+
+    def on_step_prepared(self, fields: Event) -> None:
+        self.present.pop(fields["step"], None)
+        self.of(fields["step"], f"prepared, changed={fields['changed']}, {clock(fields['seconds'])}")
+
     def on_phase_started(self, fields: Event) -> None:
         self.present[fields["step"]].enter(fields["phase"], fields["waits_for"])
-        waits = f": waits for {fields['waits_for']}" if fields["phase"] == "apply" and fields["waits_for"] else ""
+        waits = (
+            f": waits for {fields['waits_for']}"
+            if fields["phase"] in ("prepare", "apply") and fields["waits_for"]
+            else ""
+        )
         self.of(fields["step"], f"{fields['phase']}{waits}")
 
     def on_task_started(self, fields: Event) -> None:

@@ -36,7 +36,7 @@ class LiveOutput:
             line = Text.assemble(
                 (now.title, "bold"),
                 "  ",
-                (f"{now.phase:<6}", "cyan"),
+                (f"{now.phase:<7}", "cyan"),
                 f" {clock(time.monotonic() - now.began)}  ",
                 now.detail,
                 (where, "dim"),
@@ -79,6 +79,12 @@ class LiveOutput:
 
     def on_step_started(self, fields: Event) -> None:
         self.begin(fields["step"], f"{fields['step']}. {fields['title']}" if fields["step"] else fields["title"])
+
+    def on_step_preparing(self, fields: Event) -> None:
+        self.on_step_started(fields)
+
+    def on_step_prepared(self, fields: Event) -> None:
+        self.present.pop(fields["step"], None)
 
     def on_phase_started(self, fields: Event) -> None:
         self.present[fields["step"]].enter(fields["phase"], fields["waits_for"])

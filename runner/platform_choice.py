@@ -81,12 +81,29 @@ def host_problem(choice: Any, network: str, suite: str) -> str:
     return str(problem)
 
 
-def _said(*argv: str) -> str | None:
-    """What the program prints; None where it is missing or fails."""
+def minikube_line() -> str:
+    """What `minikube status` says of the nodes that step 1 made; empty on another cluster."""
+    taken = record()
+    if taken.get("kind") != "minikube":
+        return ""
+    profile = taken.get("profile", "")
+    status = _said("minikube", "status", "--profile", profile, "--output", "json", anyhow=True)
+    if status is None:
+        return f"minikube profile {profile}: minikube does not answer"
+    nodes_of_it = PLATFORMS.minikube_nodes(status)
+    if not nodes_of_it:
+        return f"minikube profile {profile} does not exist: ./run.py --steps 1 makes it"
+    stopped = any(state != "Running" for _name, state in nodes_of_it)
+    told = ", ".join(f"{name} {state}" for name, state in nodes_of_it)
+    return f"minikube profile {profile}: {told}{': ./run.py --steps 1 starts it' if stopped else ''}"
+
+
+def _said(*argv: str, anyhow: bool = False) -> str | None:
+    """What the program prints; None where it is missing or fails. anyhow: also of one that fails."""
     try:
         done = subprocess.run(
             argv, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return done.stdout.strip() if anyhow or done.returncode == 0 else None

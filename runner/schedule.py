@@ -21,18 +21,30 @@ def startable(waiting: Sequence[Step], pending: Collection[int], cluster: str) -
     return [step for step in waiting if not _needs(step, cluster) & set(pending)]
 
 
+def preparable(waiting: Sequence[Step], pending: Collection[int], cluster: str) -> list[Step]:
+    """Those of the waiting steps of which something can be done ahead; the parameters are startable's."""
+    return [
+        step for step in waiting if step.ahead and not (_addresses(step.ahead.addresses_of, cluster) & set(pending))
+    ]
+
+
 def stands_on(step: Step) -> set[int]:
     """Numbers of all steps below this one: what is wrong with them explains why this one fails."""
     return set(step.needs).union(*(stands_on(STEPS[number - 1]) for number in step.needs))
 
 
 def _needs(step: Step, cluster: str) -> set[int]:
-    return stands_on(step) | ({step.addresses_of} if cluster != DECLARED else set())
+    return stands_on(step) | _addresses(step.addresses_of, cluster)
+
+
+def _addresses(made_by: int, cluster: str) -> set[int]:
+    """The step that makes the addresses, where they are not declared."""
+    return {made_by} if cluster != DECLARED else set()
 
 
 @dataclass(frozen=True)
 class Span:
-    """One piece of work of a run. began and ended: seconds since the run began; phase: apply or verify."""
+    """One piece of work of a run. began and ended: seconds since the run began; phase: prepare, apply or verify."""
 
     step: int
     title: str
@@ -63,9 +75,9 @@ def bars(spans: Sequence[Span], width: int = 48) -> list[str]:
     for span in sorted(spans, key=lambda span: (span.began, span.step)):
         begin = round(span.began / whole * width)
         length = max(round(span.ended / whole * width) - begin, 1)
-        drawn = f"{' ' * begin}{('█' if span.phase == 'apply' else '▒') * length}".ljust(width + 1)
+        drawn = f"{' ' * begin}{('▒' if span.phase == 'verify' else '█') * length}".ljust(width + 1)
         mark = "*" if span in critical else " "
         text.append(
-            f"{mark} {span.step}. {span.title:<{title}}  {span.phase:<6}  {drawn}  {span.ended - span.began:6.1f} s"
+            f"{mark} {span.step}. {span.title:<{title}}  {span.phase:<7}  {drawn}  {span.ended - span.began:6.1f} s"
         )
     return [*text, f"  {whole:.1f} s in all; * is what the run waited for"]

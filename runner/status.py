@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner import inventory, lock, nodes, paths, report
+from runner import inventory, lock, nodes, paths, platform_choice, report
 from runner.events import Output, clock
 from runner.exits import Exit, Failure
 from runner.journal import Journal
@@ -27,12 +27,14 @@ def run(output: Output) -> None:
             hosts.append(inventory.Host(machine.name, machine.address, machine.groups, "does not run"))
     result = report.collect(STEPS, hosts, [], diary.ports)
     working = f"{at_work.command} (process {at_work.pid}, since {at_work.started})" if at_work else ""
+    minikube = platform_choice.minikube_line()
     output.emit(
         "status",
         deployment=diary.data.get("deployment"),
         network=diary.data.get("network"),
         at_work=working,
         steps=steps,
+        minikube=minikube,
         **result,
     )
     name, network = diary.data.get("deployment", ""), diary.data.get("network", "")
@@ -45,6 +47,8 @@ def run(output: Output) -> None:
             output.say(line)
     for line in report.lines(result):
         output.say(line)
+    if minikube:
+        output.say(f"  {minikube}")
 
 
 def _row(entry: dict[str, Any]) -> tuple[str, ...]:

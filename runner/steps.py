@@ -23,6 +23,19 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Ahead:
+    """What can be done of a step before what it needs is there. The step's own playbook does it too, if need be."""
+
+    name: str  # of the playbook
+    waits_for: str
+    addresses_of: int = 0  # as a step's
+
+    @property
+    def playbook(self) -> str:
+        return f"{self.name}.yml"
+
+
+@dataclass(frozen=True)
 class Step:
     """One step: a playbook that applies it and a pytest marker that verifies it."""
 
@@ -32,6 +45,7 @@ class Step:
     waits_for: str
     needs: tuple[int, ...] = ()  # steps that have to be applied before
     addresses_of: int = 0  # the step that makes the addresses it needs, where nodes.yml does not declare them
+    ahead: Ahead | None = None
     links: tuple[Link, ...] = ()
     credentials: tuple[tuple[str, str], ...] = ()  # (what, path under .deploy/)
 
@@ -43,6 +57,10 @@ class Step:
     def log(self) -> str:
         return f"step-{self.number}-{self.name}.log"
 
+    @property
+    def ahead_log(self) -> str:
+        return f"step-{self.number}-{self.name}-ahead.log"
+
 
 STEPS = (
     Step(1, "Starts Minikube cluster", "cluster", "the node to be Ready"),
@@ -52,7 +70,11 @@ STEPS = (
         "monitoring",
         "Prometheus to be ready",
         needs=(1,),
-        links=(Link("Prometheus", "kubernetes", "http://{address}:{port}/", "prometheus"),),
+        links=(
+            Link("Prometheus", "kubernetes", "http://{address}:{port}/", "prometheus"),
+            Link("Dashboards", "kubernetes", "http://{address}:{port}/user/", "prometheus"),
+        ),
+        credentials=(("Prometheus login admin, password", "secrets/prometheus_password"),),
     ),
     Step(3, "Starts Postgresql Master-Slave VMs", "postgres", "the standby to stream", addresses_of=1),
     Step(
@@ -61,6 +83,7 @@ STEPS = (
         "odoo",
         "the Odoo pods to be ready",
         needs=(1, 3),
+        ahead=Ahead("odoo_image", "Odoo's image"),
         links=(Link("Odoo, by the cluster", "kubernetes", "http://{address}:{port}/", "odoo"),),
         credentials=(("Odoo login admin, password", "secrets/odoo_admin_password"),),
     ),
@@ -70,6 +93,7 @@ STEPS = (
         "nginx",
         "the proxies to answer",
         needs=(4,),
+        ahead=Ahead("nginx_machines", "the proxies' machines", addresses_of=1),
         links=(Link("Odoo, through {name}", "nginx", "http://{address}/"),),
     ),
 )

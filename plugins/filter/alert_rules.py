@@ -16,6 +16,7 @@ description:
   - Adds a first group, C(wanted), that records how many of each thing the deployment has to have.
   - Adds to each alert the label C(part), its group's name, and the annotation C(runbook).
   - An annotation C(next) that begins with C(on MACHINE:) becomes the command that runs the rest on that machine.
+  - C($threshold) in an expression becomes the rule's key C(threshold), a number.
 options:
   _input:
     description: Rule groups, each with C(name) and C(rules).
@@ -36,13 +37,17 @@ options:
     description: Address of the page that has a section for each alert.
     type: str
     default: docs/monitoring.md
+  page:
+    description: Address of the dashboards, for the annotation C(panel); empty leaves it out.
+    type: str
+    default: ""
   disabled:
     description: Names of alerts that are left out.
     type: list
     elements: str
     default: []
   changes:
-    description: For an alert's name the keys to replace, C(expr), C(for) or C(severity).
+    description: For an alert's name the keys to replace, C(expr), C(for), C(severity) or C(threshold).
     type: dict
     default: {}
   extra:
@@ -77,7 +82,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
-CHANGEABLE = {"expr", "for", "severity"}
+CHANGEABLE = {"expr", "for", "severity", "threshold"}
 SHELLS = {
     "vagrant": "vagrant ssh {machine} -c '{command}'",
     "ssh": "ssh {machine} '{command}'",
@@ -121,8 +126,27 @@ def command(text: str, shell: str) -> str:
     return SHELLS[shell].format(**found.groupdict())
 
 
+def expression(rule: Mapping[str, Any], change: Mapping[str, Any]) -> str:
+    """The expression of an alert with its threshold in it."""
+    text, threshold = change.get("expr", rule["expr"]), change.get("threshold", rule.get("threshold"))
+    if "$threshold" not in text:
+        if "threshold" in change:
+            raise ValueError(f"{rule['alert']} compares with no threshold: change its expr")
+        return str(text)
+    try:
+        return str(text).replace("$threshold", f"{float(threshold):.15g}")  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise ValueError(f"the threshold of {rule['alert']} is {threshold!r}, which is no number") from None
+
+
 def finished(
-    rule: Mapping[str, Any], part: str, shell: str, runbook: str, change: Mapping[str, Any], patience: float
+    rule: Mapping[str, Any],
+    part: str,
+    shell: str,
+    runbook: str,
+    page: str,
+    change: Mapping[str, Any],
+    patience: float,
 ) -> dict[str, Any]:
     """One alert with its label, annotations and changes."""
     name = rule["alert"]
@@ -132,7 +156,9 @@ def finished(
     annotations = dict(rule.get("annotations", {}))
     annotations["next"] = command(annotations["next"], shell)
     annotations["runbook"] = f"{runbook}#{name.lower()}"
-    done: dict[str, Any] = {"alert": name, "expr": change.get("expr", rule["expr"])}
+    if page:
+        annotations["panel"] = f"{page}#{part}"
+    done: dict[str, Any] = {"alert": name, "expr": expression(rule, change)}
     waits = str(change.get("for", rule.get("for", "0s")))
     scaled = seconds(waits) * patience
     if scaled > 0:
@@ -149,6 +175,7 @@ def rules(
     wanted: Sequence[Mapping[str, Any]] = (),
     shell: str = "ssh",
     runbook: str = "docs/monitoring.md",
+    page: str = "",
     disabled: Sequence[str] = (),
     changes: Mapping[str, Mapping[str, Any]] | None = None,
     extra: Sequence[Mapping[str, Any]] = (),
@@ -165,7 +192,7 @@ def rules(
     done = [{"name": "wanted", "rules": records(wanted)}] if wanted else []
     for group in groups:
         kept = [
-            finished(rule, group["name"], shell, runbook, changes.get(rule["alert"], {}), float(patience))
+            finished(rule, group["name"], shell, runbook, page, changes.get(rule["alert"], {}), float(patience))
             if "alert" in rule
             else dict(rule)
             for rule in group["rules"]

@@ -63,10 +63,16 @@ INHIBITIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ),
     ("ProxyDown", "TargetDown|OdooWayClosed|LivechatNotReachable", ("instance",)),
     ("PostgresTwoPrimaries", "PostgresStandbyMissing|PostgresSlot.+", ()),
-    ("PostgresNoPrimary", "PostgresServerDown|Odoo.+|LivechatNotReachable", ()),
+    ("PostgresNoPrimary", "PostgresServerDown|Odoo.+|LivechatNotReachable|Objective.+", ()),
     ("PostgresSlotLost", "PostgresStandbyMissing|PostgresSlotRetainsWal|PostgresStandbyBehind", ()),
     ("PostgresStandbyMissing", "PostgresSlotRetainsWal|PostgresStandbyBehind|PostgresReplayLag", ()),
-    ("OdooNotReachable", "OdooWayClosed|OdooAnswersErrors|OdooClientsGiveUp|OdooPagesSlow|LivechatNotReachable", ()),
+    (
+        "OdooNotReachable",
+        "OdooWayClosed|OdooAnswersErrors|OdooClientsGiveUp|OdooPagesSlow|LivechatNotReachable|Objective.+",
+        (),
+    ),
+    ("OdooAnswersErrors", "Objective.+", ()),
+    ("ObjectiveBurnsFast", "ObjectiveBurnsSlowly", ("objective", "aspect")),
     ("CertificateEndsSoon", "CertificateEnds", ("instance",)),
 )
 

@@ -272,6 +272,12 @@ def patroni_runs(unit: str, units: Path = Path("/etc/systemd/system")) -> bool:
     return (units / unit).is_symlink() and PATRONI_CONFIG.exists()
 
 
+def refusal(said: str, name: str) -> str:
+    """PostgreSQL's word on a setting that it does not take, from what C(postgres -C) wrote; empty: none on this one."""
+    lines = [line.partition(":  ")[2].strip() for line in said.splitlines() if re.search(r"\b(FATAL|HINT):  ", line)]
+    return "; ".join(line.rstrip(".") for line in lines) if any(f'"{name}"' in line for line in lines[:1]) else ""
+
+
 class Server:
     """One cluster of Debian's tools: C(/etc/postgresql/VERSION/NAME) and C(/var/lib/postgresql/VERSION/NAME).
 
@@ -307,6 +313,20 @@ class Server:
             text=True,
             check=False,
         )
+
+    def refused_settings(self, settings: dict[str, Any]) -> list[str]:
+        """PostgreSQL's word on each setting that this version does not take; none before it is configured.
+
+        C(postgres -C) reads settings as a start does, and starts nothing.
+        """
+        program, config = self.bin / "postgres", self.config / "postgresql.conf"
+        if not program.exists() or not config.exists():
+            return []
+        said = {
+            name: self.run([str(program), "-C", name, "-c", f"config_file={config}", "-c", f"{name}={value}"]).stderr
+            for name, value in settings.items()
+        }
+        return [word for word in (refusal(text, name) for name, text in said.items()) if word]
 
     def postmaster(self) -> int | None:
         """Process id of the running postmaster, else None; a postmaster.pid left by a dead one does not count."""

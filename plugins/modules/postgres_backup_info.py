@@ -43,6 +43,14 @@ options:
     type: list
     elements: str
     default: []
+  calendars:
+    description: Names of variables, and what systemd shall read as C(OnCalendar).
+    type: dict
+    default: {}
+  timespans:
+    description: Names of variables, and what systemd shall read as a span of time.
+    type: dict
+    default: {}
 extends_documentation_fragment: [odoo_deploy.stack.postgres_machine]
 """
 
@@ -68,6 +76,7 @@ backup:
     - C(backup.moved) is true where O(options) name another repository than the machine has now.
       C(backup.cipher_change) is V(turned_on), V(turned_off) or V(other_passphrase) where they would change the
       encryption of the one that it has, else empty.
+    - C(backup.unread) has a line for each of O(calendars) and O(timespans) that this machine's systemd does not read.
   returned: always
   type: dict
   sample:
@@ -178,6 +187,29 @@ def idle_units(names: list[str]) -> list[str]:
     return [name for name in names if name not in well]
 
 
+# What systemd-analyze is asked, and what is allowed, in words.
+TIMES = {
+    "calendars": ("calendar", "a time as systemd's OnCalendar has it, such as Sun *-*-* 01:00 or Mon..Sat *-*-* 01:00"),
+    "timespans": ("timespan", "a span of time as systemd has it, such as 30min or 1h 30min"),
+}
+
+
+def unread_times(asked: dict[str, Any]) -> list[str]:
+    """A line for each time that systemd does not read: a timer with it would be loaded without, and never run."""
+    lines = []
+    for kind, (verb, allowed) in TIMES.items():
+        for variable, value in asked[kind].items():
+            done = subprocess.run(
+                ["systemd-analyze", verb, "--", str(value)],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                check=False,
+            )
+            if done.returncode:
+                lines.append(f"{variable} is {value}: allowed is {allowed}.")
+    return lines
+
+
 def ask(asked: dict[str, Any]) -> dict[str, Any]:
     """Everything the role and the playbooks decide by; see RETURN."""
     server = Server(None, "main")
@@ -194,6 +226,7 @@ def ask(asked: dict[str, Any]) -> dict[str, Any]:
         "missing_folders": [path for path in asked["folders"] if not Path(path).is_dir()],
         "missing_packages": missing_packages(asked["packages"]) if asked["packages"] else [],
         "idle_units": idle_units(asked["units"]) if asked["units"] else [],
+        "unread": unread_times(asked),
     }
     if asked["certificate"] and Path(asked["certificate"]).exists():
         told["certificate"] = Path(asked["certificate"]).read_text(encoding="ascii")
@@ -234,6 +267,8 @@ def main() -> None:
             "folders": {"type": "list", "elements": "path", "default": []},
             "packages": {"type": "list", "elements": "str", "default": []},
             "units": {"type": "list", "elements": "str", "default": []},
+            "calendars": {"type": "dict", "default": {}},
+            "timespans": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )

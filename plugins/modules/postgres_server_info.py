@@ -29,6 +29,10 @@ options:
     description: Seconds to wait until the server streams as a standby; the answer comes then, or after them.
     type: int
     default: 0
+  settings:
+    description: Settings of C(postgresql.conf) that are wanted, by name.
+    type: dict
+    default: {}
 extends_documentation_fragment: [odoo_deploy.stack.postgres_machine]
 """
 
@@ -60,6 +64,7 @@ server:
     - C(server.replaced_files) lists programs and libraries that the running server still has of packages
       that were upgraded. C(server.checksum_failures) counts the reads of corrupt pages.
       C(server.certificate_served) says, where O(certificate) is given and the server runs, whether clients see it.
+    - C(server.refused_settings) has PostgreSQL's word on each of O(settings) that it does not take.
   returned: always
   type: dict
   sample:
@@ -91,13 +96,16 @@ def main() -> None:
             "files": {"type": "list", "elements": "path", "default": []},
             "following_within": {"type": "int", "default": 0},
             "packages": {"type": "list", "elements": "str", "default": []},
+            "settings": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
     asked = module.params
     try:
         version = asked["version"] or newest_version(asked["cluster"], asked["default_version"] or "0")
-        server = Server(version, asked["cluster"]).following_state(asked["following_within"], asked["certificate"])
+        cluster = Server(version, asked["cluster"])
+        server = cluster.following_state(asked["following_within"], asked["certificate"])
+        server["refused_settings"] = cluster.refused_settings(asked["settings"])
         files, packages = ([one.replace("{version}", version) for one in asked[key]] for key in ("files", "packages"))
         server["files"] = {path: fingerprint(path) for path in files}
         server["missing_packages"] = missing_packages(packages) if packages else []

@@ -10,6 +10,7 @@ only, so that ``run.py`` and the role decide by the same function.
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -262,3 +263,22 @@ def libvirt_problem(connects: bool, plugins: str) -> str:
     if not connects:
         return "libvirt does not answer on qemu:///system. Type: ./install_dep.sh --libvirt, which starts it"
     return ""
+
+
+def minikube_nodes(status: str) -> list[tuple[str, str]]:
+    """Name and state of each node, of what `minikube status --output json` prints; empty for anything else."""
+    try:
+        listed = json.loads(status)
+    except ValueError:
+        return []
+    found = []
+    for node in listed if isinstance(listed, list) else [listed]:
+        if not isinstance(node, dict) or not node.get("Host"):
+            return []
+        programs = [(key, str(node.get(key) or "")) for key in ("Kubelet", "APIServer")]
+        told = [f"{key} {state}" for key, state in programs if state not in ("", "Running", "Irrelevant")]
+        state = str(node["Host"])
+        if state == "Running" and told:
+            state = f"{state}, {', '.join(told)}"
+        found.append((str(node.get("Name") or ""), state))
+    return found

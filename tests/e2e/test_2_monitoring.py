@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 import requests
 from support.deployment import Cluster, Deployment, eventually
-from support.odoo import Odoo
+from support.odoo import BUNDLE, LOGIN_PAGE, STATIC, Door, Odoo, references
+from support.panels import problems
 from support.promql import metrics
 
 SCRAPE = 15  # seconds between two readings
@@ -25,13 +27,23 @@ def namespace(deployment: Deployment) -> str:
 @pytest.fixture(scope="module")
 def prometheus(deployment: Deployment, namespace: str) -> Prometheus:
     port = deployment.cluster.node_ports(namespace, "prometheus")["http"]
-    return Prometheus(f"http://{next(iter(deployment.nodes.values()))}:{port}")
+    login = deployment.cluster.login(namespace)
+    return Prometheus(f"http://{next(iter(deployment.nodes.values()))}:{port}", login)
+
+
+@pytest.fixture(scope="module")
+def page(prometheus: Prometheus) -> dict[str, Any]:
+    """What the page of dashboards reads."""
+    answer = prometheus.http.get(f"{prometheus.url}/user/dashboards.json", timeout=10)
+    assert answer.status_code == 200, f"{answer.url} answered {answer.status_code}"
+    return dict(answer.json())
 
 
 class Prometheus:
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, login: tuple[str, str] | None) -> None:
         self.url = url
         self.http = requests.Session()
+        self.http.auth = login
         self.http.trust_env = False
 
     def api(self, path: str, **parameters: str) -> Any:
@@ -111,6 +123,42 @@ def test_every_rule_reads_what_there_is(prometheus: Prometheus) -> None:
 
     # The backups' check writes its first figures a minute after its start, and then every five.
     eventually(check, seconds=420, every=5)
+
+
+@pytest.mark.monitoring
+def test_prometheus_asks_who_it_is(prometheus: Prometheus) -> None:
+    """Prometheus answers nobody without its password, where it has one"""
+    strangers = requests.Session()
+    strangers.trust_env = False
+    wanted = 401 if prometheus.http.auth else 200
+    for path in ("/", "/user/", "/metrics", "/api/v1/query?query=up", "/-/ready"):
+        assert strangers.get(f"{prometheus.url}{path}", timeout=10).status_code == wanted, path
+
+
+@pytest.mark.monitoring
+def test_the_dashboards_are_served(page: dict[str, Any], deployment: Deployment) -> None:
+    """Prometheus serves the dashboards, those of this deployment, at /user/"""
+    assert page["deployment"] == deployment.name
+    assert page["dashboards"]
+
+
+@pytest.mark.nginx
+def test_every_panel_has_figures(
+    prometheus: Prometheus, page: dict[str, Any], deployment: Deployment, proxies: dict[str, Door]
+) -> None:
+    """Every panel of the dashboards has finite figures, of each machine that it speaks of"""
+
+    def check() -> None:
+        # Probes ask for pages only, and a rate needs a request between two readings.
+        for door in proxies.values():
+            page_of_login = door.follow(LOGIN_PAGE).text
+            for path in references(page_of_login, STATIC)[:1] + references(page_of_login, BUNDLE)[:1]:
+                assert door.get(path).status_code == 200, path
+        found = problems(prometheus.api, page, time.time(), deployment.names)
+        assert not found, "\n".join(found)
+
+    # Rates of five minutes and the backups' first figures take their time on a fresh deployment.
+    eventually(check, seconds=420, every=10)
 
 
 @pytest.mark.odoo

@@ -100,7 +100,9 @@ def test_refused_then_corrected(folder: Folder, good: dict[str, Any], spoil: Any
     folder.theirs.write_text(yaml.safe_dump(good))
     code, said = folder.play(context)
     assert code == 0, said
-    assert yaml.safe_load(folder.ours.read_text()) == good
+    assert yaml.safe_load(folder.ours.read_text()) == {
+        part: good[part] for part in ("apiVersion", "kind", "current-context", "contexts", "clusters", "users")
+    }
     assert folder.ours.stat().st_mode & 0o777 == 0o600
 
 

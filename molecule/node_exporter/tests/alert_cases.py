@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import yaml
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 HERE = Path(__file__).parent
-FILTER = HERE.parents[2] / "plugins" / "filter" / "alert_rules.py"
+FILTERS = HERE.parents[2] / "plugins" / "filter"
 
 
 def seconds(text: str) -> int:
@@ -93,10 +94,16 @@ def documents(rules: str) -> dict[str, str]:
 
 
 def rule_file(source: Path, wanted: list[dict[str, Any]]) -> str:
-    """The rules as the role gives them to Prometheus. The collection itself cannot be imported here."""
-    spec = importlib.util.spec_from_file_location("alert_rules", FILTER)
-    assert spec and spec.loader
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
+    """The rules as the role gives them to Prometheus."""
     groups = yaml.safe_load(source.read_text(encoding="utf-8"))["groups"]
-    return yaml.safe_dump(made.alert_rules(groups, wanted=wanted, shell="vagrant"), width=10000)
+    options = {"wanted": wanted, "shell": "vagrant", "extra": loaded("objective_rules")({})}
+    return yaml.safe_dump(loaded("alert_rules")(groups, **options), width=10000)
+
+
+def loaded(name: str) -> Callable[..., Any]:
+    """A filter of the collection, which itself cannot be imported here."""
+    spec = importlib.util.spec_from_file_location(name, FILTERS / f"{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return getattr(module, name)

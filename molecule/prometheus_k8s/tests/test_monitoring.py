@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import time
 from collections.abc import Callable
@@ -20,6 +22,11 @@ testinfra_hosts = ["local://"]
 WANTED = {"prometheus": "1", "alertmanager": "1", "cadvisor": "1", "node": "1", "probe-page": "1", "probe-socket": "1"}
 
 
+def login() -> tuple[str, str]:
+    """Who may open Prometheus, by the deployment's own secret."""
+    return "admin", (Path(os.environ["ODOO_DEPLOY_DIR"]) / "secrets" / "prometheus_password").read_text().strip()
+
+
 @pytest.fixture(scope="module")
 def pods() -> dict[str, Any]:
     """The pods of the namespace, by app.kubernetes.io/name."""
@@ -33,6 +40,7 @@ def ask() -> Callable[..., Any]:
     """Asks Prometheus until there is an answer with something in it, for as long as four scrapes take."""
     http = requests.Session()
     http.trust_env = False
+    http.auth = login()
 
     def ask(path: str, wanted: Callable[[Any], Any] = lambda data: data, **query: str) -> Any:
         answer: Any = None
@@ -47,6 +55,24 @@ def ask() -> Callable[..., Any]:
         raise AssertionError(f"{path} {query}: {answer}")
 
     return ask
+
+
+@pytest.mark.parametrize("path", ["/", "/user/", "/metrics", "/api/v1/query?query=up", "/-/ready"])
+@pytest.mark.parametrize("password", ["", "wrong"])
+def test_nobody_else_may_open_it(path: str, password: str) -> None:
+    """401 for who has no password or a wrong one; the right one is in no object but the Secret."""
+    http = requests.Session()
+    http.trust_env = False
+    http.auth = ("admin", password) if password else None
+    assert http.get(f"http://192.168.133.100:30090{path}", timeout=5).status_code == 401
+
+
+def test_the_password_is_in_the_secret_only(pods: dict[str, Any]) -> None:
+    password = login()[1]
+    objects = client.CoreV1Api().list_namespaced_config_map("monitoring").items
+    told = [json.dumps(one.data) for one in objects] + [str(pod.to_dict()) for pod in pods.values()]
+    for text in (password, base64.b64encode(f"admin:{password}".encode()).decode()):
+        assert not [one for one in told if text in one]
 
 
 def test_every_target_is_read(ask: Callable[..., Any]) -> None:
@@ -95,6 +121,32 @@ def test_probes_say_what_they_saw(ask: Callable[..., Any]) -> None:
         ("probe-page", "0"),
         ("probe-socket", "0"),
     }
+
+
+def test_grafana_finds_the_dashboards() -> None:
+    """By the label that its sidecar goes by."""
+    config.load_kube_config(str(Path(os.environ["ODOO_DEPLOY_DIR"]) / "kubeconfig"))
+    (found,) = client.CoreV1Api().list_config_map_for_all_namespaces(label_selector="grafana_dashboard=1").items
+    assert len(found.data) == 6
+    assert all(json.loads(text)["panels"] for text in found.data.values())
+
+
+def test_an_operator_that_came_later_is_served() -> None:
+    """The kinds that the cluster knows, with the deployment's own rules; a probe of former days is gone."""
+    config.load_kube_config(str(Path(os.environ["ODOO_DEPLOY_DIR"]) / "kubeconfig"))
+    api = client.CustomObjectsApi()
+
+    def names(plural: str) -> dict[str, Any]:
+        found = api.list_namespaced_custom_object("monitoring.coreos.com", "v1", "monitoring", plural)["items"]
+        return {thing["metadata"]["name"]: thing["spec"] for thing in found}
+
+    (rules,) = names("prometheusrules").values()
+    alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"] if "alert" in rule}
+    assert {"Watchdog", "OdooNotReachable", "ObjectiveBurnsFast"} <= alerts
+    assert set(names("servicemonitors")) == {"cadvisor", "alertmanager"}
+    probes = names("probes")
+    assert {probe["jobName"] for probe in probes.values()} == {"probe-page", "probe-socket"}
+    assert "probe-page-closed-0" not in probes
 
 
 def test_what_is_kept_is_bounded(ask: Callable[..., Any]) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import atexit
+import base64
 import json
 import os
 import shutil
@@ -75,11 +76,16 @@ class Machine:
             f"{self.name}: {state}: {self.host.run('systemctl --failed --plain --no-legend').stdout}"
         )
 
+    def node_exporter(self) -> str:
+        """The page of metrics, where the unit says that it is."""
+        said = self.run("systemctl show --property=ExecStart prometheus-node-exporter")
+        listens = said.partition("--web.listen-address=")[2].split()[0]
+        return requests.get(f"http://{listens}/metrics", timeout=10, proxies={"http": ""}).text
+
     def assert_node_exporter(self) -> None:
         """The unit runs and tells this machine's name where Prometheus asks."""
         assert self.run("systemctl is-active prometheus-node-exporter") == "active"
-        page = requests.get(f"http://{self.address}:9100/metrics", timeout=10, proxies={"http": ""}).text
-        assert f'nodename="{self.name}"' in page, self.name
+        assert f'nodename="{self.name}"' in self.node_exporter(), self.name
 
     def shows_figures(self) -> bool:
         """A proxy's figures of its access log are read by mtail, where they are wanted."""
@@ -183,6 +189,13 @@ class Cluster:
     def node_ports(self, namespace: str, service: str) -> dict[str, int]:
         """A Service's NodePorts, by the names of its ports."""
         return {port.name: port.node_port for port in self.core.read_namespaced_service(service, namespace).spec.ports}
+
+    def login(self, namespace: str) -> tuple[str, str] | None:
+        """Who may open Prometheus, and the password; none where everybody may."""
+        found = self.core.list_namespaced_secret(namespace, field_selector="metadata.name=prometheus-login").items
+        if not found:
+            return None
+        return base64.b64decode(found[0].data["user"]).decode(), base64.b64decode(found[0].data["password"]).decode()
 
     def pods(self, namespace: str, selector: str) -> list[Any]:
         """Pods that are wanted: those on their way out do not count."""

@@ -39,6 +39,11 @@ def test_a_case_makes_it_fire(name: str) -> None:
     assert any(name in names for case in CASES["cases"] for names in case["fires"].values())
 
 
+def test_a_threshold_is_in_its_expression() -> None:
+    for name, rule in ALERTS.items():
+        assert ("threshold" in rule) is ("$threshold" in rule["expr"]), name
+
+
 def test_cases_name_alerts_that_there_are() -> None:
     named = {name for case in CASES["cases"] for names in case["fires"].values() for name in names}
     assert named <= set(ALERTS)
@@ -49,7 +54,9 @@ def test_cases_name_alerts_that_there_are() -> None:
 def test_what_is_well_has_a_series_of_each_metric_that_a_rule_reads() -> None:
     """Else a rule that reads a misspelt metric would look well in every case."""
     series = {re.split(r"[{ ]", name)[0] for name in CASES["well"]} | {record["name"] for record in CASES["wanted"]}
-    assert {name for rule in ALERTS.values() for name in metrics(rule["expr"])} <= series
+    records = [rule for group in alert_cases.loaded("objective_rules")({}) for rule in group["rules"]]
+    read = {name for rule in [*ALERTS.values(), *records] for name in metrics(rule["expr"].replace("$threshold", "0"))}
+    assert read <= series | {rule["record"] for rule in records}
 
 
 def test_each_part_and_alert_has_its_section() -> None:

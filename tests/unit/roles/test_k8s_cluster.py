@@ -1,14 +1,17 @@
 # Copyright: Odoo Deploy contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How minikube is started: every time with its driver, network, address and container runtime named."""
+"""How minikube is started, and what a trial run knows of a cluster."""
 
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 Evaluate = Callable[..., dict[str, Any]]
@@ -23,36 +26,80 @@ VARIABLES: dict[str, Any] = {
 }
 
 
-def test_start_of_minikube(evaluate: Evaluate, tmp_path: Path) -> None:
+def test_start_of_minikube(evaluate: Evaluate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the role knows reaches the plan."""
+    monkeypatch.setenv("MINIKUBE_HOME", str(tmp_path))
     record = tmp_path / "earlier.json"
     earlier = {"kind": "minikube", "driver": "docker", "profile": "old", "reason": "then", "provider": "docker"}
     record.write_text(json.dumps(earlier))
+    none = {"k8s_cluster_record": str(tmp_path / "none")}
+    answers = {"__k8s_cluster_minikube_vendor": {"status": 200}}
     cases: dict[str, dict[str, Any]] = {
-        "docker": {"k8s_cluster_record": str(tmp_path / "none")},
-        "forced": {"k8s_cluster_record": str(tmp_path / "none"), "k8s_cluster_minikube_force": "true"},
-        "virtualbox": {"k8s_cluster_record": str(tmp_path / "none"), "k8s_cluster_machines": "virtualbox"},
-        "remembered": {"k8s_cluster_record": str(record)},
+        "unasked": none,
+        "docker": {**none, **answers, "k8s_cluster_minikube_memory": 3000, "k8s_cluster_minikube_force": "true"},
+        "several": {**none, **answers, "k8s_cluster_minikube_nodes": "2", "k8s_cluster_node_address": "192.168.99.2"},
+        "virtualbox": {**none, "k8s_cluster_machines": "virtualbox"},
+        "remembered": {"k8s_cluster_record": str(record), **answers},
+        "built": {
+            **none,
+            "__k8s_cluster_minikube_vendor": {"status": -1},
+            "__k8s_cluster_minikube_version": {"stdout": "v1.38.1"},
+            "__k8s_cluster_minikube_images": {"node": "odoo-deploy/minikube-node:1"},
+        },
+        "other": {
+            **none,
+            "k8s_cluster_minikube_parts": "built",
+            "__k8s_cluster_minikube_version": {"stdout": "v1.37.0"},
+        },
     }
-    told = evaluate(VARIABLES, cases, [{"ansible.builtin.debug": {"msg": "{{ __k8s_cluster_minikube_start }}"}}])
-    usual = [
-        "--container-runtime",
-        "containerd",
-        "--memory",
-        "4096",
-        "--cpus",
-        "2",
-        "--embed-certs",
-        "--interactive=false",
+    told = evaluate(VARIABLES, cases, [{"ansible.builtin.debug": {"msg": "{{ __k8s_cluster_minikube_plan }}"}}])
+    assert {name: plan["parts"] for name, plan in told.items()} == {
+        **{"unasked": "", "docker": "vendor", "several": "vendor", "virtualbox": "vendor"},
+        **{"remembered": "vendor", "built": "built", "other": "built"},
+    }
+    assert {name for name, plan in told.items() if plan["refusal"]} == {"other"}
+    assert told["docker"]["argv"] == [
+        *("minikube", "start", "--profile", "shop", "--driver", "docker", "--container-runtime", "containerd"),
+        *("--memory", "3000", "--cpus", "2", "--embed-certs", "--interactive=false"),
+        *("--network", "vagrant_network_192.168.99.0/24", "--static-ip", "192.168.99.100", "--force"),
     ]
-    joined = ["--network", "vagrant_network_192.168.99.0/24", "--static-ip", "192.168.99.100"]
-    docker = ["minikube", "start", "--profile", "shop", "--driver", "docker", *usual, *joined]
-    assert told["docker"] == docker
-    assert told["forced"] == [*docker, "--force"]
-    assert told["virtualbox"] == [
-        *("minikube", "start", "--profile", "shop", "--driver", "virtualbox", *usual),
-        *("--host-only-cidr", "192.168.99.1/24"),
-    ]
-    assert told["remembered"] == ["old" if word == "shop" else word for word in docker]
+    assert told["several"]["argv"][-4:-2] == ["--nodes", "2"]
+    assert told["virtualbox"]["argv"][-1] == "192.168.99.1/24"
+    assert told["remembered"]["argv"][3] == "old"
+    kubernetes = told["built"]["argv"].index("--kubernetes-version")
+    assert told["built"]["argv"][kubernetes + 1].startswith("v1.")
+    assert "odoo-deploy/minikube-node:1" in told["built"]["argv"]
+    assert told["docker"]["home"] == str(tmp_path / ".minikube")
+
+
+def test_what_is_built_is_where_minikube_looks(evaluate: Evaluate, tmp_path: Path) -> None:
+    """The folder has the name that install_dep.sh gives it; another image makes another tarball."""
+    programs = {name: f"odoo-deploy/kube-{name}:1" for name in ("programs", "coredns", "pause", "cadvisor")}
+    cases = {
+        number: {
+            "k8s_cluster_record": str(tmp_path / "none"),
+            "k8s_cluster_cache_dir": "/cache",
+            "__k8s_cluster_programs": programs,
+            "__k8s_cluster_minikube_images": {"node": f"node:{number}", "proxy": "proxy:1", "kindnet": "net:1"},
+        }
+        for number in ("1", "2")
+    }
+    asked = ", ".join(f"__k8s_cluster_minikube_{name}" for name in ("dir", "links", "names"))
+    told = evaluate(VARIABLES, cases, [{"ansible.builtin.debug": {"msg": f"{{{{ [{asked}] }}}}"}}])
+    (folder, links, names), (_same, other, _names) = told["1"], told["2"]
+    assert [name.partition(":")[0].rpartition("/")[2] for name in names] == ["storage-provisioner", "kindnetd"]
+    text = (ROLE.parents[1] / "install_dep.sh").read_text(encoding="utf-8")
+    function = next(line for line in text.splitlines() if line.startswith("minikube_build()"))
+    named = subprocess.run(
+        ["bash", "-c", f"cache_dir=/cache; {function}; minikube_build"],
+        cwd=ROLE.parents[1], check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert folder == named.stdout.strip()
+    programs_there = {path.rpartition("/")[2] for path, target in links.items() if target.endswith("/kube")}
+    assert programs_there == {"kubeadm", "kubelet", "kubectl"}
+    tarball = next(path for path in links if "preloaded-tarball" in path)
+    assert re.fullmatch(r".*/preloaded-images-k8s-v18-v1\.\d+\.\d+-containerd-overlay2-\w+\.tar\.lz4", tarball)
+    assert links[tarball] != other[tarball]
 
 
 def test_what_a_trial_run_has_nothing_to_read_of(evaluate: Evaluate, tmp_path: Path) -> None:

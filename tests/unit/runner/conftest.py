@@ -131,6 +131,7 @@ def test_applied(step):
     assert "UNVERIFIED" not in os.environ, "the standby does not stream"
 '''
 STEPS = ("cluster", "monitoring", "postgres", "odoo", "nginx")
+AHEAD = ("odoo_image", "nginx_machines")
 
 
 @dataclass
@@ -206,7 +207,7 @@ def checkout(tmp_path: Path) -> Checkout:
         "inventory/nodes.yml": NODES,
         "tests/e2e/test_applied.py": TESTS,
     }
-    files |= {f"playbooks/{step}.yml": PLAYBOOK.format(name=step) for step in STEPS}
+    files |= {f"playbooks/{name}.yml": PLAYBOOK.format(name=name) for name in (*STEPS, *AHEAD)}
     files |= {"pytest.ini": "[pytest]\nmarkers =\n" + "".join(f"  {step}\n" for step in STEPS)}
     files |= {".deploy/cluster.json": json.dumps({"kind": "embedded", "reason": "no context is named"})}
     files |= {".deploy/secrets/odoo_admin_password": "sesame-open-42\n"}

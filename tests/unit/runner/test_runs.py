@@ -54,10 +54,11 @@ def test_a_run(checkout: Checkout) -> None:
     first = checkout.events("--yes", "--steps", "1,4")
     assert [event["step"] for event in first if event["event"] == "step.started"] == [1, 4]
     phases = [event["phase"] for event in first if event["event"] == "phase.started"]
-    assert phases == ["check", "apply", "verify"] * 2
+    assert [phase for phase in phases if phase != "prepare"] == ["check", "apply", "verify"] * 2
     assert {event["host"] for event in first if event["event"] == "task.changed"} == {"pg1"}
     assert first[-1]["event"] == "run.finished"
-    assert first[-1]["changed"] == 2
+    assert first[-1]["changed"] == 3  # what was done ahead too
+    assert checkout.journal()["steps"]["4"]["changed"] == 2
     (made,) = (event for event in first if event["event"] == "run.report")
     assert made["credentials"] == [
         {"title": "Odoo login admin, password", "path": ".deploy/secrets/odoo_admin_password"}
@@ -112,7 +113,7 @@ def test_a_verification_fails(checkout: Checkout) -> None:
 
 def test_a_step_is_verified_beside_the_next_ones_playbook(checkout: Checkout) -> None:
     events = checkout.events("--yes", "--steps", "3-5", TAKE_odoo="8")
-    told = [(event["event"], event["step"]) for event in events if event["event"].startswith("step.")]
+    told = [(event["event"], event["step"]) for event in events if event["event"] in ("step.started", "step.finished")]
     assert told[:3] == [("step.started", 3), ("step.started", 4), ("step.finished", 3)]
     assert told.index(("step.finished", 4)) < told.index(("step.finished", 5))
     assert {entry["state"] for entry in checkout.journal()["steps"].values()} == {"verified"}
@@ -129,13 +130,39 @@ def test_independent_steps_run_side_by_side(checkout: Checkout) -> None:
     """PostgreSQL begins with the embedded cluster, Odoo after both, and the report is in the steps' order."""
     events = checkout.events("--yes", TAKE_cluster="3", TAKE_postgres="6")
     order = begun(events)
-    assert order[:2] == [("started", 1), ("started", 3)]
+    assert order[:3] == [("started", 1), ("started", 3), ("preparing", 4)]
+    assert order.index(("prepared", 4)) < order.index(("started", 4))
+    assert order.index(("preparing", 5)) < order.index(("prepared", 5)) < order.index(("started", 5))
     assert order.index(("started", 2)) < order.index(("started", 4))
     applied = [event["step"] for event in events if event["event"] == "phase.started" and event["phase"] == "verify"]
     assert applied.index(3) < applied.index(4) < applied.index(5)
     (made,) = (event for event in events if event["event"] == "run.report")
     assert [check["title"].split("[")[1] for check in made["checks"]] == [f"{step}]" for step in STEPS]
     assert "s in all; * is what the run waited for" in checkout.run("timeline").stdout
+
+
+def test_what_is_in_place_is_not_prepared(checkout: Checkout) -> None:
+    """A run that has nothing to do asks once; a step that failed is prepared again."""
+    checkout.events("--yes")
+    again = checkout.events("--yes")
+    assert not [event for event in again if event["event"] == "step.preparing"]
+    assert again[-1]["changed"] == 0
+    checkout.run("--yes", BREAK_odoo="1")
+    assert [event["step"] for event in checkout.events("--yes") if event["event"] == "step.preparing"] == [4]
+
+
+def test_a_failure_ahead_is_the_steps(checkout: Checkout) -> None:
+    """Nothing goes on beside it; the log that is named has it, and the next run does it again."""
+    with checkout.running("--yes", TAKE_cluster="60", BREAK_odoo_image="1") as process:
+        output = process.communicate(timeout=40)[0]
+    assert process.returncode == 1
+    assert (
+        'step 4 "Deploys Odoo app on Minikube" failed in prepare: pg1: Look at odoo_image: odoo_image is not' in output
+    )
+    assert "  log:   .deploy/log/step-4-odoo-ahead.log" in output
+    assert output.splitlines()[-1] == "  go on: ./run.py --yes"
+    assert checkout.journal()["steps"]["4"]["state"] == "failed"
+    assert checkout.run("--yes").returncode == 0
 
 
 def test_addresses_of_a_cluster_that_is_not_ours_are_waited_for(checkout: Checkout) -> None:
@@ -334,7 +361,7 @@ def test_on_a_terminal(checkout: Checkout) -> None:
             answered = os.write(terminal, b"y\n") > 0
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
-    assert re.search(r". 5\. Starts Nginx proxies VMs  apply  \d:\d\d  Take time \[pg1\]", text)
+    assert re.search(r". 5\. Starts Nginx proxies VMs  apply   \d:\d\d  Take time \[pg1\]", text)
     assert re.search(r"✔ 5\. Starts Nginx proxies VMs +\d:\d\d  changed=1  1 check passed", text)
     assert seen.count(b"\x1b[?25l") == seen.count(b"\x1b[?25h")  # the cursor is given back
 
@@ -488,6 +515,53 @@ def test_teardown(checkout: Checkout) -> None:
     assert not (checkout.root / ".deploy").exists()
     assert checkout.left()["images"] == []
     assert checkout.run("teardown", "--purge", "--yes").stdout == "Nothing is left of deployment shop.\n"
+
+
+MINIKUBE = """#!/bin/sh
+echo "$* $KUBECONFIG" >> "$FAKE_DOCKER.minikube"
+[ "$1" != status ] || { cat "$FAKE_DOCKER.status"; exit 7; }
+"""
+
+
+def on_minikube(checkout: Checkout) -> Path:
+    """Step 1 took minikube. Gives the file that holds what it was asked."""
+    record = {"kind": "minikube", "reason": "k8s_cluster_kind asks for it", "driver": "docker", "profile": "shop"}
+    (checkout.root / ".deploy/cluster.json").write_text(json.dumps(record))
+    program = Path(checkout.env["PATH"].partition(":")[0]) / "minikube"
+    program.write_text(MINIKUBE)
+    program.chmod(0o755)
+    return Path(f"{checkout.docker_state}.minikube")
+
+
+def test_teardown_of_minikube(checkout: Checkout) -> None:
+    """The profile goes whole, by minikube, which writes in no other kubeconfig than the deployment's."""
+    asked = on_minikube(checkout)
+    engine(checkout)
+    state = checkout.left()
+    nodes = [
+        state["containers"][0] | {"Names": name, "Labels": f"name.minikube.sigs.k8s.io={name}"}
+        for name in ("shop", "shop-m02")
+    ]
+    checkout.docker(**state | {"containers": [*state["containers"], *nodes]})
+    done = checkout.run("teardown", "--yes")
+    # The test's minikube leaves its container, which only minikube may remove; the network was seen as ours.
+    assert "removed network vagrant_network_198.51.100.0/24\n" in done.stdout
+    assert "removed minikube profile shop\n" in done.stdout
+    assert asked.read_text() == f"delete --profile shop {checkout.root}/.deploy/kubeconfig\n"
+
+
+def test_status_of_minikube(checkout: Checkout) -> None:
+    """What minikube says of its nodes, though it fails where one does not run."""
+    on_minikube(checkout)
+    Path(f"{checkout.docker_state}.status").write_text('{"Name": "shop", "Host": "Stopped"}')
+    line = "minikube profile shop: shop Stopped: ./run.py --steps 1 starts it"
+    assert f"  {line}\n" in checkout.run("status").stdout
+    (told,) = (event for event in checkout.events("status") if event["event"] == "status")
+    assert told["minikube"] == line
+    Path(f"{checkout.docker_state}.status").write_text("* Profile not found")
+    assert "minikube profile shop does not exist: ./run.py --steps 1 makes it" in checkout.run("status").stdout
+    (Path(checkout.env["PATH"].partition(":")[0]) / "minikube").unlink()
+    assert "minikube profile shop: minikube does not answer" in checkout.run("status", PATH="/bin:/usr/bin").stdout
 
 
 def test_teardown_tells_what_stays(checkout: Checkout) -> None:

@@ -8,7 +8,7 @@ import itertools
 
 import pytest
 
-from runner.schedule import Span, bars, critical_path, stands_on, startable
+from runner.schedule import Span, bars, critical_path, preparable, stands_on, startable
 from runner.steps import STEPS, parse_steps
 
 
@@ -36,6 +36,21 @@ def begin(waiting: str, pending: str, cluster: str = "embedded") -> list[int]:
 )
 def test_what_may_begin(waiting: str, pending: str, cluster: str, may: list[int]) -> None:
     assert begin(waiting, pending, cluster) == may
+
+
+@pytest.mark.parametrize(
+    ("waiting", "pending", "cluster", "may"),
+    [
+        ("1-5", "1 2 3 4 5", "", [4]),  # machines have addresses in a network that nobody knows yet
+        ("1-5", "1 2 3 4 5", "embedded", [4, 5]),
+        ("1-5", "1 2 3 4 5", "minikube", [4]),
+        ("2-5", "2 3 4 5", "minikube", [4, 5]),
+        ("1-3", "1 2 3", "embedded", []),
+    ],
+)
+def test_what_may_be_done_ahead(waiting: str, pending: str, cluster: str, may: list[int]) -> None:
+    found = preparable(parse_steps(waiting), {int(number) for number in pending.split()}, cluster)
+    assert [step.number for step in found] == may
 
 
 @pytest.mark.parametrize("cluster", ["", "embedded", "minikube", "context"])

@@ -73,6 +73,23 @@ def test_rules_are_left_out_changed_and_added() -> None:
     assert "for" not in made
 
 
+def test_a_threshold_is_changed_by_itself() -> None:
+    groups = [{"name": "machines", "rules": [{**ALERT, "expr": "free < $threshold", "threshold": 1e9}]}]
+
+    def made(**change: Any) -> dict[str, Any]:
+        return dict(alert_rules(groups, changes={"DiskFull": change})["groups"][0]["rules"][0])
+
+    assert made()["expr"] == "free < 1000000000"
+    assert made(threshold="0.2")["expr"] == "free < 0.2"
+    assert made(threshold=3, expr="busy > $threshold")["expr"] == "busy > 3"
+    assert "threshold" not in made()
+
+
+def test_the_panels_are_named_where_their_page_is_known() -> None:
+    assert alert(page="http://w:30090/user/")["annotations"]["panel"] == "http://w:30090/user/#machines"
+    assert "panel" not in alert()["annotations"]
+
+
 def test_patience_shortens_every_wait() -> None:
     assert alert(patience=0.1)["for"] == "60s"
     assert alert(patience=0.0001)["for"] == "1s"
@@ -86,6 +103,11 @@ def test_patience_shortens_every_wait() -> None:
         ({"changes": {"Disk": {}}}, "no alert is called Disk"),
         ({"changes": {"DiskFull": {"labels": {}}}}, "labels of DiskFull cannot be changed"),
         ({"changes": {"DiskFull": {"for": "ten"}}}, "'ten' is no duration"),
+        ({"changes": {"DiskFull": {"threshold": 2}}}, "DiskFull compares with no threshold: change its expr"),
+        (
+            {"changes": {"DiskFull": {"threshold": "x", "expr": "a < $threshold"}}},
+            "threshold of DiskFull is 'x', which is no number",
+        ),
         ({"shell": "telnet"}, "shell must be one of ssh, vagrant"),
         ({"wanted": [{"name": "pods", "value": "many"}]}, "pods is 'many', which is no number"),
         ({"wanted": [{"name": "pods wanted", "value": 1}]}, "'pods wanted' is no name of a metric"),

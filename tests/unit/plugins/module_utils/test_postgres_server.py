@@ -283,3 +283,30 @@ def test_rejoin_that_was_cut_off(tmp_path: Path) -> None:
     assert not server.rewinding()
     (tmp_path / "main.rewinding").touch()
     assert server.rewinding()
+
+
+@pytest.mark.parametrize(
+    ("said", "name", "word"),
+    [
+        ("8192\n", "work_mem", ""),
+        (
+            '2026-11-27 23:19:57.737 GMT [6405] FATAL:  invalid value for parameter "work_mem": "foo"\n',
+            "work_mem",
+            'invalid value for parameter "work_mem": "foo"',
+        ),
+        (
+            'x FATAL:  invalid value for parameter "log_statement": "a"\nx HINT:  Available values: none, ddl.\n',
+            "log_statement",
+            'invalid value for parameter "log_statement": "a"; Available values: none, ddl',
+        ),
+        (
+            'x FATAL:  unrecognized configuration parameter "nosuch"\n',
+            "nosuch",
+            'unrecognized configuration parameter "nosuch"',
+        ),
+        ('x FATAL:  configuration file "/etc/postgresql.conf" contains errors\n', "work_mem", ""),
+    ],
+)
+def test_postgresqls_word_on_a_setting(said: str, name: str, word: str) -> None:
+    """What it says of the setting that it was asked about, and of no other."""
+    assert postgres_server.refusal(said, name) == word

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from ansible_collections.odoo_deploy.stack.plugins.modules import postgres_backup_info as info
 
@@ -34,3 +36,25 @@ def test_the_change_of_an_encryption(configured: dict[str, str], passphrase: str
     """Only of the repository that is there: another one may be encrypted otherwise."""
     wanted = {"repo1-path": "/var/lib/pgbackrest", "process-max": 4}
     assert info.cipher_change(configured, wanted, passphrase) == change
+
+
+SYSTEMD = """#!/bin/sh
+[ "$1 $2" = "calendar --" ] && case $3 in daily | "Sun *-*-* 01:00") exit 0 ;; esac
+[ "$1 $2" = "timespan --" ] && [ "$3" = 30min ] && exit 0
+echo "Failed to parse" >&2
+exit 1
+"""
+
+
+def test_times_that_systemd_does_not_read_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line each, with the variable, its value, and what is allowed."""
+    program = tmp_path / "systemd-analyze"
+    program.write_text(SYSTEMD)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    good = {"calendars": {"full": "Sun *-*-* 01:00", "drill": "daily"}, "timespans": {"jitter": "30min"}}
+    assert info.unread_times(good) == []
+    wrong = {"calendars": {"full": "daily", "diff": "Sun..Fri *-*-* 02:00"}, "timespans": {"jitter": "soon"}}
+    diff, jitter = info.unread_times(wrong)
+    assert diff.startswith("diff is Sun..Fri *-*-* 02:00: allowed is a time as systemd's OnCalendar has it")
+    assert jitter.startswith("jitter is soon: allowed is a span of time")

@@ -24,6 +24,7 @@ from ansible_collections.odoo_deploy.stack.plugins.plugin_utils.platforms import
     cluster_name,
     host_only_problem,
     libvirt_problem,
+    minikube_nodes,
 )
 
 DOCUMENT = Path(__file__).resolve().parents[4] / "docs" / "production.md"
@@ -168,6 +169,26 @@ def test_libvirt() -> None:
     assert libvirt_problem(True, "vagrant-libvirt (0.11.2, system)") == ""
     assert "no plugin" in libvirt_problem(True, "")
     assert "does not answer" in libvirt_problem(False, "vagrant-libvirt (0.11.2, system)")
+
+
+@pytest.mark.parametrize(
+    ("status", "nodes"),
+    [
+        ('{"Name": "a", "Host": "Running", "Kubelet": "Running", "APIServer": "Running"}', [("a", "Running")]),
+        ('{"Name": "a", "Host": "Stopped", "Kubelet": "Stopped"}', [("a", "Stopped")]),
+        (
+            '[{"Name": "a", "Host": "Running", "Kubelet": "Stopped", "APIServer": "Paused"},'
+            ' {"Name": "a-m02", "Host": "Running", "Kubelet": "Running", "APIServer": "Irrelevant"}]',
+            [("a", "Running, Kubelet Stopped, APIServer Paused"), ("a-m02", "Running")],
+        ),
+        ('* Profile "a" not found', []),
+        ("[3]", []),
+        ('{"Name": "a"}', []),
+        ("", []),
+    ],
+)
+def test_status_of_minikube(status: str, nodes: list[tuple[str, str]]) -> None:
+    assert minikube_nodes(status) == nodes
 
 
 def test_filter() -> None:
