@@ -456,8 +456,9 @@ def _plan_first(topology: Topology, initial: str) -> Plan:
         )
     if any(state.get("patroni") for state in topology.states):
         return Plan(
-            "No server holds data, and Patroni has run databases here: restore a backup, or, to begin with empty ones,"
-            " take the servers back from Patroni (docs/postgres.md) and remove what its voters keep. Nothing was changed."
+            "No server holds data, and Patroni has run databases here: restore a backup, or, to begin with empty"
+            " ones, take the servers back from Patroni (docs/postgres.md) and remove what its voters keep. Nothing was"
+            " changed."
         )
     others = [name for name in topology.by_name if name != initial]
     return Plan(primary=initial, acts=(Act("create", initial), *acts("copy", others)))
