@@ -86,3 +86,12 @@ def test_the_rules_see_what_breaks_them() -> None:
     assert long_expressions('a: "{{ x' + "  \n" * 200 + ' }}"') == 0
     assert strangers("playbooks/a.yml", "when: __nginx_cache_due") == {"__nginx_cache_due"}
     assert strangers("roles/nginx_cache/tasks/main.yml", "when: __nginx_cache_due") == set()
+
+
+def test_no_answer_hides_a_variable() -> None:
+    """What a task registers or sets for itself has a name that no variable of its role has."""
+    for role in sorted((ROOT / "roles").iterdir()):
+        told = "".join(file.read_text() for file in role.glob("tasks/**/*.yml"))
+        named = "".join(file.read_text() for part in ("vars", "defaults") for file in role.glob(f"{part}/**/*.yml"))
+        registered = set(re.findall(r"^\s+register: (\w+)", told, re.MULTILINE))
+        assert not registered & set(re.findall(r"^(\w+):", named, re.MULTILINE)), role.name
