@@ -227,7 +227,9 @@ def pages(root: Path = ROOT) -> dict[str, str]:
         "| | | |\n| --- | --- | --- |",
     ]
     index[-1] += "".join(f"\n| [{page.name}]({page.name}.md) | {page.kind} | {page.summary} |" for page in found)
-    return {"README.md": "\n\n".join(index) + "\n"} | {f"{page.name}.md": page.text for page in found}
+    index.append("[Which test proves which variable](proofs.md)")
+    written = {"README.md": "\n\n".join(index) + "\n", "proofs.md": proofs_page(root)}
+    return written | {f"{page.name}.md": page.text for page in found}
 
 
 def stale(folder: Path = REFERENCE) -> list[str]:
@@ -246,32 +248,61 @@ def variables(root: Path = ROOT) -> dict[str, list[str]]:
     return found
 
 
+# Proofs by a test that does not name the variable: what the wiring gives, what a command passes on.
+ELSEWHERE = Path("tests", "settings", "elsewhere.yml")
+
+
+def elsewhere(root: Path = ROOT) -> dict[str, str]:
+    """{variable: file::test} of the proofs that are written down."""
+    file = root / ELSEWHERE
+    return (yaml.safe_load(file.read_text()) or {}) if file.exists() else {}
+
+
+def parameters(root: Path = ROOT) -> dict[str, set[str]]:
+    """{variable of a role: parameters that a person gives a playbook for it}: `variable: "{{ parameter | default(…`."""
+    found: dict[str, set[str]] = {}
+    for file in sorted((root / "playbooks").rglob("*.yml")):
+        pattern = r'^ +(\w+): "\{\{ (\w+) \| (?:default|mandatory)\('
+        for variable, parameter in re.findall(pattern, file.read_text(), re.MULTILINE):
+            found.setdefault(variable, set()).add(parameter)
+    return found
+
+
 def proofs(root: Path = ROOT) -> dict[str, list[str]]:
-    """{variable: files that name it} of tests/ and molecule/: a test sets it, or asserts what it does."""
+    """{variable: files of tests that set it or assert what it does}: by its name, a parameter, or ELSEWHERE."""
     files = [file for folder in ("tests", "molecule") for file in sorted((root / folder).rglob("*")) if file.is_file()]
     words_of = {
         str(file.relative_to(root)): set(re.findall(r"\b[a-z][a-z0-9_]+\b", file.read_text()))
         for file in files
-        if file.suffix in (".py", ".yml", ".j2", ".sh")
+        if file.suffix in (".py", ".yml", ".j2", ".sh") and file != root / ELSEWHERE
     }
-    names = [name for listed in variables(root).values() for name in listed]
-    return {name: [file for file, said in words_of.items() if name in said] for name in names}
+    given, written = parameters(root), elsewhere(root)
+    found = {}
+    for name in (name for listed in variables(root).values() for name in listed):
+        names = {name, *given.get(name, set())}
+        found[name] = [file for file, said in words_of.items() if names & said]
+        if name in written and (file := written[name].partition("::")[0]) not in found[name]:
+            found[name].append(file)
+    return found
 
 
 def proofs_page(root: Path = ROOT) -> str:
-    """The table variable → tests, with the count of variables that no test names."""
-    named = proofs(root)
-    rows_of = [f"| {code(name)} | {', '.join(map(code, files)) or '**none**'} |" for name, files in named.items()]
-    count = sum(map(bool, named.values()))
-    return "\n".join(
-        [
-            f"{count} of {len(named)} variables are named in a test.",
-            "",
-            "| Variable | Tests |",
-            "| --- | --- |",
-            *rows_of,
-        ]
-    )
+    """The page of variables and the tests that prove them, with the count of those that no test proves."""
+    proven = proofs(root)
+    count = sum(map(bool, proven.values()))
+    parts = [
+        NOTE,
+        "# Variables and their tests",
+        f"{count} of {len(proven)} variables have a test that sets them to something else, or asserts what they do.",
+        "\n".join(
+            [
+                "| Variable | Tests |",
+                "| --- | --- |",
+                *(f"| {code(name)} | {', '.join(map(code, files)) or '**none**'} |" for name, files in proven.items()),
+            ]
+        ),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def main() -> int:
@@ -280,7 +311,7 @@ def main() -> int:
     parser.add_argument("--proofs", action="store_true", help="print which test names which variable of a role")
     arguments = parser.parse_args()
     if arguments.proofs:
-        print(proofs_page())
+        print(proofs_page(), end="")
         return 0
     names = stale()
     if arguments.check:

@@ -10,6 +10,7 @@ import subprocess
 from typing import Any
 
 LABEL = "odoo-deploy.deployment"
+MINIKUBE = "name.minikube.sigs.k8s.io"  # its profile
 
 
 class DockerError(Exception):

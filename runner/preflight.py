@@ -134,11 +134,7 @@ def neighbours(deployment: str, network: str, found: Sequence[Mapping[str, Any]]
     """No container of anybody else is on the deployment's network."""
     for container in found:
         owner = container["Labels"].get(docker.LABEL)
-        if (
-            network in container["Networks"]
-            and owner != deployment
-            and "name.minikube.sigs.k8s.io" not in container["Labels"]
-        ):
+        if network in container["Networks"] and owner != deployment and docker.MINIKUBE not in container["Labels"]:
             whose = f"deployment {owner}" if owner else "nobody we know"
             return Finding(
                 "SUBNET_TAKEN",

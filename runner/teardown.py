@@ -91,8 +91,11 @@ def look() -> Ours:
 def _is_ours(network: str, ours: Ours) -> bool:
     """The network exists and only this deployment's containers are on it."""
     on_it = [container for container in docker.containers() if network in container["Networks"]]
+    profile = str(ours.cluster["profile"]) if ours.cluster.get("kind") == "minikube" else "-"  # no name begins so
     return any(entry["Name"] == network for entry in docker.networks()) and all(
-        container["Labels"].get(docker.LABEL) == ours.deployment for container in on_it
+        container["Labels"].get(docker.LABEL) == ours.deployment
+        or f"{container['Labels'].get(docker.MINIKUBE, '')}-".startswith(f"{profile}-")  # PROFILE, PROFILE-m02
+        for container in on_it
     )
 
 

@@ -64,7 +64,7 @@ def bcrypt_hash(password: str, seed: str, rounds: int = 10) -> str:
         import bcrypt
     except ImportError:
         raise AnsibleFilterError(
-            "bcrypt_hash: the Python library bcrypt is missing: run ./install_dep.sh, or pip install bcrypt"
+            "bcrypt_hash: the Python library bcrypt is missing: run ./install_dep.sh"
         ) from None
     text = str(password)
     if not text or len(text.encode()) > 72:

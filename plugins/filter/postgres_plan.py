@@ -22,19 +22,19 @@ options:
     elements: dict
     required: true
   command:
-    description: Command to plan; V(record) returns who is to be recorded as the primary.
+    description: Command to plan; V(record) returns who is to be recorded as the primary, V(known) who was last.
     type: str
     required: true
-    choices: [start, switchover, failover, rejoin, status, record]
+    choices: [start, switchover, failover, rejoin, status, record, known]
   members:
     description: Names of all servers, also of those that did not answer.
     type: list
     elements: str
     required: true
   records:
-    description: Records of the last primary that machines without a server keep.
+    description: Records of the last primary that machines without a server keep; null is one that has none yet.
     type: list
-    elements: dict
+    elements: raw
     default: []
   initial:
     description: For V(start), the server that becomes the primary where none has data.
@@ -87,8 +87,8 @@ _value:
       server that is the primary in the end. C(on) maps each act to the servers it is done on, C(steps) is the same in
       the order of the acts. C(again) says that the servers have to be asked again after these acts. C(after) is why the
       command fails in the end all the same. C(permit) is the one server that may start as the primary without an answer
-      of its peers. C(digest) differs where two plans do.
-    - For V(record), the record.
+      of its peers. C(digest) differs where two plans do. C(taken) is the newest timeline that the databases have.
+    - For V(record) and V(known), the record; empty if none is known, or two contradict each other.
   type: dict
 """
 
@@ -119,11 +119,13 @@ PLANS: dict[str, Callable[..., Plan]] = {
 
 
 def postgres_plan(
-    states: Sequence[State], command: str, members: Sequence[str], records: Sequence[Epoch] = (), **options: Any
+    states: Sequence[State], command: str, members: Sequence[str], records: Sequence[Epoch | None] = (), **options: Any
 ) -> dict[str, Any]:
     """The plan of a command as a dict."""
     topology = Topology(list(states), list(members), list(records))
     try:
+        if command == "known":
+            return dict(topology.epoch or {}) if not topology.disputed else {}
         if command == "record":
             return dict(topology.next_epoch(options["primary"], int(options["timeline"]), options["moment"]))
         if "max_lag" in options:
@@ -133,7 +135,8 @@ def postgres_plan(
         plan = PLANS[command](topology, **options)
     except (KeyError, TypeError, ValueError) as error:
         raise AnsibleFilterError(f"postgres_plan: cannot plan {command}: {error!r}") from error
-    return {**plan.as_dict(), "permit": permitted(topology, plan)}
+    taken = topology.taken(plan.primary) if plan.primary in topology.by_name else 0
+    return {**plan.as_dict(), "permit": permitted(topology, plan), "taken": taken}
 
 
 class FilterModule:

@@ -89,7 +89,7 @@ FLOORS = {
     "max_prepared_transactions": 0,
     "max_locks_per_transaction": 64,
 }
-Pending = dict[str, dict[str, str | None]]
+Pending = dict[str, dict[str, Any]]
 
 
 def group_floors(settings: list[dict[str, Any]]) -> dict[str, int]:

@@ -172,9 +172,9 @@ class Topology:
     """
 
     def __init__(self, states: Sequence[State], members: Iterable[str], records: Iterable[Epoch | None] = ()) -> None:
-        self.states, self.members = list(states), list(members)
+        self.states, self.members, self.records = list(states), list(members), list(records)
         self.by_name = {state["name"]: state for state in self.states}
-        self.epoch, self.disputed = self._newest([*(state.get("epoch") for state in self.states), *records])
+        self.epoch, self.disputed = self._newest([*(state.get("epoch") for state in self.states), *self.records])
 
     @staticmethod
     def _newest(records: Iterable[Epoch | None]) -> tuple[Epoch | None, bool]:
@@ -259,6 +259,12 @@ class Topology:
         known = epoch["covers"] if epoch and epoch["server"] == name and not self.disputed else 0
         return max(self.timeline(name), known)
 
+    def taken(self, name: str) -> int:
+        """The newest timeline that any history of this server's databases is known to have: a promotion goes beyond."""
+        epoch, system = self.epoch_of(name), self.system(name)
+        known = (self.timeline(other) for other in self.by_name if self.system(other) == system)
+        return max(epoch["covers"] if epoch else 0, *known)
+
     def newer(self, name: str) -> list[str]:
         """Servers with the same databases on a newer timeline that was not given up."""
         return [
@@ -310,13 +316,14 @@ class Topology:
         return list(dict.fromkeys([*first, *installed]))
 
     def recorded(self, name: str) -> bool:
-        """Whether every server knows that this one is the primary on its timeline."""
+        """Whether every machine that answered knows that this one is the primary on its timeline."""
         epoch = self.epoch_of(name)
         return bool(
             epoch
             and not self.disputed
             and self.next_epoch(name, self.timeline(name), "") == epoch
             and all(self.by_name[other].get("epoch") == epoch for other in self.reached())
+            and all(record == epoch for record in self.records)
         )
 
     def next_epoch(self, name: str, timeline: int, moment: str) -> Epoch:

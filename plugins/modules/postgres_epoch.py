@@ -16,9 +16,10 @@ version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 options:
   record:
-    description: The record, as the filter P(odoo_deploy.stack.postgres_plan#filter) returns it.
+    description:
+      - The record, as the filter P(odoo_deploy.stack.postgres_plan#filter) returns it; without it the machine is only
+        asked for the one that it has. It never replaces one with a higher number.
     type: dict
-    required: true
   path:
     description: File that keeps it.
     type: path
@@ -47,23 +48,29 @@ EXAMPLES = r"""
 
 RETURN = r"""
 record:
-  description: The record that the machine has now.
+  description: The record that the machine has now; null without one.
   returned: success
   type: dict
 """
 
 import json
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_lock import Folder
 from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_server import Server, read_epoch, write_epoch
 
 
+def later(before: dict[str, Any] | None, record: dict[str, Any]) -> bool:
+    """Whether the machine has a record of a later primary than the one that it is told."""
+    return before is not None and before["number"] > record["number"]
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "record": {"type": "dict", "required": True},
+            "record": {"type": "dict"},
             "path": {"type": "path", "default": "/etc/postgresql-common/odoo_deploy/epoch.conf"},
             "lock": {"type": "str"},
         },
@@ -72,10 +79,14 @@ def main() -> None:
     record, path = module.params["record"], Path(module.params["path"])
     try:
         before = read_epoch(path)
-    except (RuntimeError, ValueError):
+    except (RuntimeError, ValueError) as error:
+        if not record:
+            module.fail_json(msg=str(error))
         before = None
+    # One that is later was written by a command which knew more than this one.
+    after = record if record and not later(before, record) else before
     try:
-        if before != record and not module.check_mode:
+        if before != after and not module.check_mode:
             with Folder().acting(module.params["lock"]):
                 write_epoch(record, path)
                 server = Server(None, "main")
@@ -83,8 +94,8 @@ def main() -> None:
                     server.sql("SELECT pg_reload_conf()")
     except (RuntimeError, OSError) as error:
         module.fail_json(msg=f"Cannot record who is the primary: {error}")
-    diff = {side: json.dumps(value, sort_keys=True) + "\n" for side, value in (("before", before), ("after", record))}
-    module.exit_json(changed=before != record, record=record, diff=diff)
+    diff = {side: json.dumps(value, sort_keys=True) + "\n" for side, value in (("before", before), ("after", after))}
+    module.exit_json(changed=before != after, record=after, diff=diff)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,13 @@ options:
     type: list
     elements: dict
     default: []
+  taken:
+    description:
+      - The newest timeline that a server, or an archive, has of these databases. Where it is newer than the standby's
+        own, its numbers are marked as used, so that the promotion begins one that nobody had.
+      - A second promotion from the same ancestor would have the number of the first, and archives refuse that.
+    type: int
+    default: 0
   replay_timeout:
     description: Seconds that the standby gets to replay what it needs.
     type: int
@@ -67,7 +74,9 @@ timeline:
   type: int
 """
 
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -88,6 +97,33 @@ BEGIN
   RAISE EXCEPTION 'this standby replayed up to %, the old primary ended at {needed}', pg_last_wal_replay_lsn();
 END $wait$
 """
+
+
+TIMELINE = """
+SELECT greatest((SELECT timeline_id FROM pg_control_checkpoint()), (SELECT max(received_tli) FROM pg_stat_wal_receiver))
+"""
+
+
+def mark_used(wal: Path, own: int, taken: int) -> list[str]:
+    """Gives each timeline between the standby's own and those that are taken a history, by which PostgreSQL skips it.
+
+    Each forked off before anything that this standby has, so no server takes it for a continuation. Followers fetch
+    the histories of all numbers up to their primary's.
+    """
+    made = []
+    for number in range(own + 1, taken + 1):
+        path = wal / f"{number:08X}.history"
+        if path.exists():
+            continue
+        owner = wal.stat()
+        with path.open("w", encoding="ascii") as file:
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+            os.fchmod(file.fileno(), 0o600)
+            file.write(f"{own}\t0/1\tused by another server\n")
+            file.flush()
+            os.fsync(file.fileno())
+        made.append(path.name)
+    return made
 
 
 def needed(after: list[dict[str, Any]]) -> str:
@@ -125,6 +161,7 @@ def main() -> None:
             "version": {"type": "str"},
             "cluster": {"type": "str", "default": "main"},
             "after": {"type": "list", "elements": "dict", "default": []},
+            "taken": {"type": "int", "default": 0},
             "replay_timeout": {"type": "int", "default": 30},
             "timeout": {"type": "int", "default": 120},
             "lock": {"type": "str"},
@@ -145,6 +182,8 @@ def main() -> None:
                 if end:
                     seconds = asked["replay_timeout"]
                     server.sql(WAIT.format(needed=end, attempts=seconds * 50), seconds + 10)
+                own = int(server.sql(TIMELINE))
+                mark_used(server.data / "pg_wal", own, asked["taken"])
                 called = True
                 promote(server, asked["timeout"])
             server.sql("CHECKPOINT", asked["timeout"])

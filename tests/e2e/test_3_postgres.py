@@ -147,6 +147,6 @@ def test_backups_are_kept(deployment: Deployment, machines: list[Machine], prima
 
 
 def test_node_exporter_tells_its_name(machines: list[Machine]) -> None:
-    """node_exporter answers on :9100 of the PostgreSQL machines, with the right name"""
+    """node_exporter answers on the PostgreSQL machines, with the right name"""
     for machine in machines:
         machine.assert_node_exporter()

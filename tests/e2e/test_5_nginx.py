@@ -32,7 +32,7 @@ def test_machines_run(machines: list[Machine]) -> None:
 
 
 def test_node_exporter_tells_its_name(machines: list[Machine]) -> None:
-    """node_exporter answers on :9100 of the nginx machines, with the right name"""
+    """node_exporter answers on the nginx machines, with the right name"""
     for machine in machines:
         machine.assert_node_exporter()
 

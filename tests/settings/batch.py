@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from support.deployment import Deployment, Machine
@@ -41,7 +45,7 @@ class Live:
     @cached_property
     def nginx(self) -> str:
         """Everything that the first proxy's nginx reads."""
-        return self.deployment.machines("nginx")[0].run("nginx -T 2> /dev/null")
+        return self.deployment.machines("nginx")[0].run("nginx -T -c /etc/nginx/odoo/current/nginx.conf 2> /dev/null")
 
     @cached_property
     def server(self) -> Machine:
@@ -63,8 +67,58 @@ class Live:
         """A setting of PostgreSQL as the server has it."""
         return self.server.run("runuser -u postgres -- psql -XAtq -c %s", f"SHOW {name}")
 
+    @cached_property
     def metrics(self) -> str:
-        return requests.get(f"http://{self.server.address}:9100/metrics", timeout=10, proxies={"http": ""}).text
+        return self.server.node_exporter()
+
+    def asked(self, path: str) -> Any:
+        """What Prometheus' API answers."""
+        namespace = self.prometheus.metadata.namespace
+        ports = self.deployment.cluster.node_ports(namespace, "prometheus")
+        url = f"http://{next(iter(self.deployment.nodes.values()))}:{ports['http']}/api/v1/{path}"
+        login = self.deployment.cluster.login(namespace)
+        return requests.get(url, timeout=10, proxies={"http": ""}, auth=login).json()["data"]
+
+    @cached_property
+    def alerts(self) -> dict[str, Any]:
+        """{name: rule} of what Prometheus has loaded."""
+        return {rule["name"]: rule for group in self.asked("rules")["groups"] for rule in group["rules"]}
+
+    @cached_property
+    def alertmanager(self) -> str:
+        """Alertmanager's configuration."""
+        namespace = self.prometheus.metadata.namespace
+        data = self.deployment.cluster.core.read_namespaced_secret("alertmanager", namespace).data
+        return "".join(base64.b64decode(text).decode() for text in data.values())
+
+    @cached_property
+    def secret(self) -> dict[str, str]:
+        """The files with secrets that the web pods read."""
+        name = next(volume.secret.secret_name for volume in self.web.template.spec.volumes if volume.name == "secret")
+        data = self.odoo.cluster.core.read_namespaced_secret(name, self.odoo.namespace).data
+        return {file: base64.b64decode(text).decode() for file, text in data.items()}
+
+    @cached_property
+    def egress(self) -> list[str]:
+        """Where Odoo's pods may connect to."""
+        from kubernetes import client
+
+        policy: Any = client.NetworkingV1Api().read_namespaced_network_policy("odoo", self.odoo.namespace)
+        peers = [peer for rule in policy.spec.egress for peer in rule.to]
+        return [peer.ip_block.cidr for peer in peers if peer.ip_block]
+
+    @cached_property
+    def newest_job(self) -> Any:
+        """The Job that was made last."""
+        from kubernetes import client
+
+        jobs: Any = client.BatchV1Api().list_namespaced_job(self.odoo.namespace).items
+        return max(jobs, key=lambda job: job.metadata.creation_timestamp)
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """Labels of Odoo's namespace."""
+        return dict(self.odoo.cluster.core.read_namespace(self.odoo.namespace).metadata.labels)
 
 
 Reading = Callable[[Live], object]
@@ -78,6 +132,8 @@ class Setting:
     value: object
     read: Reading
     seen: object
+    # Roles' variables that get it by the wiring, so that this proves them too.
+    proves: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.variable
@@ -102,11 +158,7 @@ def scraped(line: str) -> Reading:
     """A line of the configuration that Prometheus runs by."""
 
     def read(live: Live) -> object:
-        namespace = live.prometheus.metadata.namespace
-        ports = live.deployment.cluster.node_ports(namespace, "prometheus")
-        url = f"http://{next(iter(live.deployment.nodes.values()))}:{ports['http']}/api/v1/status/config"
-        login = live.deployment.cluster.login(namespace)
-        text = requests.get(url, timeout=10, proxies={"http": ""}, auth=login).json()["data"]["yaml"]
+        text = live.asked("status/config")["yaml"]
         return sorted(set(re.findall(rf"^  {line}: (.*)$", text, re.MULTILINE)))
 
     return read
@@ -145,6 +197,35 @@ def listens(port: int) -> Reading:
     return lambda live: f"127.0.0.1:{port}" in live.deployment.machines("nginx")[0].listening()
 
 
+def verifies(role: str, password: str) -> Reading:
+    """Whether PostgreSQL lets a role in by a password: what it keeps is made of it."""
+
+    def read(live: Live) -> object:
+        sql = f"SELECT rolpassword FROM pg_authid WHERE rolname = '{role}'"
+        kept = live.server.run("runuser -u postgres -- psql -XAtq -c %s", sql)
+        rounds, salt, stored = re.fullmatch(r"SCRAM-SHA-256\$(\d+):([^$]+)\$([^:]+):.*", kept).groups()  # type: ignore[union-attr]
+        salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt), int(rounds))
+        key = hmac.digest(salted, b"Client Key", "sha256")
+        return hashlib.sha256(key).digest() == base64.b64decode(stored)
+
+    return read
+
+
+def service(option: str) -> Reading:
+    """Every value of an option in the pods' pg_service.conf, each different one once."""
+    return lambda live: sorted(set(re.findall(rf"^{option}=(.*)$", live.secret["pg_service.conf"], re.MULTILINE)))
+
+
+def targets(job: str) -> Reading:
+    """Ports that Prometheus asks a job's targets at."""
+
+    def read(live: Live) -> object:
+        active = live.asked("targets?state=active")["activeTargets"]
+        return sorted({urlsplit(found["scrapeUrl"]).port for found in active if found["labels"]["job"] == job})
+
+    return read
+
+
 LOGIN = {
     "login": {"rate": "2r/s", "burst": 31},
     "login_page": {"rate": "11r/s", "burst": 61, "delay": 31},
@@ -152,9 +233,22 @@ LOGIN = {
     "rpc": {"rate": "21r/s", "burst": 101, "delay": 51},
 }
 
+# Two workers that may print, one for websockets, and the master (filter odoo_pod_memory).
+WEB_LIMIT = 2 * (1100 + 600) + 1100 + 256
+
 BATCH = (
     # Odoo
-    Setting("odoo_k8s_replicas", 4, lambda live: (live.web.replicas, len(live.odoo.pods())), (4, 4)),
+    Setting(
+        "odoo_k8s_replicas",
+        4,
+        lambda live: (
+            live.web.replicas,
+            len(live.odoo.pods()),
+            live.asked("query?query=odoo_pods_wanted")["result"][0]["value"][1],
+        ),
+        (4, 4, "5"),
+        proves=("prometheus_k8s_odoo_pods",),
+    ),
     Setting("odoo_k8s_node_port", 31242, node_port("http"), (31242, True)),
     Setting("odoo_k8s_longpolling_node_port", 31243, node_port("longpolling"), (31243, True)),
     Setting(
@@ -178,7 +272,86 @@ BATCH = (
         {"1100Mi"},
     ),
     Setting("odoo_k8s_rollout_timeout", 240, lambda live: live.web.progress_deadline_seconds, 240),
+    Setting(
+        "odoo_k8s_worker_memory_mib", 1100, lambda live: live.container.resources.limits["memory"], f"{WEB_LIMIT}Mi"
+    ),
+    Setting(
+        "odoo_k8s_report_memory_mib",
+        600,
+        lambda live: live.container.resources.limits["memory"],
+        f"{WEB_LIMIT}Mi",
+    ),
+    Setting("odoo_k8s_uid", 10002, lambda live: live.web.template.spec.security_context.run_as_user, 10002),
+    Setting("odoo_k8s_image_pull_policy", "Never", lambda live: live.container.image_pull_policy, "Never"),
+    Setting(
+        "odoo_k8s_pod_security", "baseline", lambda live: live.labels["pod-security.kubernetes.io/enforce"], "baseline"
+    ),
+    Setting("odoo_k8s_dns_cidrs", ["192.0.2.53/32"], lambda live: "192.0.2.53/32" in live.egress, True),
+    Setting("odoo_k8s_db_connect_timeout", 4, service("connect_timeout"), ["4"]),
+    Setting("odoo_k8s_db_sslmode", "verify-ca", service("sslmode"), ["verify-ca"]),
+    Setting(
+        "odoo_k8s_job_timeout",
+        1700,
+        lambda live: live.newest_job.spec.active_deadline_seconds,
+        1700,
+    ),
+    Setting(
+        "odoo_master_password",
+        "the-other-master-password",
+        lambda live: "admin_passwd = the-other-master-password\n" in live.secret["odoo.conf"],
+        True,
+        proves=("odoo_k8s_master_password",),
+    ),
+    # Passwords of the databases' users: the pods and the standby log in by them, or the run does not verify
+    Setting(
+        "postgres_odoo_password",
+        "another-odoo-password",
+        verifies("odoo", "another-odoo-password"),
+        True,
+        proves=("odoo_k8s_db_password", "postgres_primary_databases"),
+    ),
+    Setting(
+        "postgres_session_db_password",
+        "another-session-password",
+        verifies("session_db", "another-session-password"),
+        True,
+        proves=("odoo_k8s_session_db_password",),
+    ),
+    Setting(
+        "postgres_replicator_password",
+        "another-replicator-password",
+        verifies("replicator", "another-replicator-password"),
+        True,
+        proves=("postgres_common_replicator_password",),
+    ),
+    Setting(
+        "postgres_rewind_password",
+        "another-rewind-password",
+        verifies("rewind", "another-rewind-password"),
+        True,
+        proves=("postgres_common_rewind_password",),
+    ),
+    Setting(
+        "postgres_monitor_password",
+        "another-monitor-password",
+        verifies("monitor", "another-monitor-password"),
+        True,
+        proves=("postgres_common_monitor_password",),
+    ),
     # Proxies
+    Setting("nginx_cache_path", "/var/cache/nginx-odoo", nginx(r"proxy_cache_path (\S+)"), ["/var/cache/nginx-odoo"]),
+    Setting(
+        "nginx_cache_tls_redirect",
+        True,
+        lambda live: (
+            requests.get(
+                f"http://{live.deployment.machines('nginx')[0].address}/web/login", allow_redirects=False, timeout=30
+            ).status_code
+        ),
+        308,
+    ),
+    Setting("nginx_cache_hsts_max_age", 600, nginx(r"max-age=(600)"), ["600"]),
+    Setting("nginx_metrics_port", 3904, targets("nginx"), [3904], proves=("nginx_cache_metrics_port",)),
     Setting("nginx_cache_max_size", "500m", nginx(r"max_size=(\S+)"), ["500m"]),
     Setting("nginx_cache_min_free", "120m", nginx(r"min_free=(\S+)"), ["120m"]),
     Setting("nginx_cache_inactive", "6d", nginx(r"inactive=(\S+) use_temp_path"), ["6d"]),
@@ -212,6 +385,33 @@ BATCH = (
     Setting("prometheus_k8s_scrape_interval", "14s", scraped("scrape_interval"), ["14s"]),
     Setting("prometheus_k8s_retention", "14d", argument("--storage.tsdb.retention.time"), "14d"),
     Setting("prometheus_k8s_retention_size", "1GB", argument("--storage.tsdb.retention.size"), "1GB"),
+    Setting("prometheus_k8s_alerts_disabled", ["OdooPagesSlow"], lambda live: "OdooPagesSlow" in live.alerts, False),
+    Setting(
+        "prometheus_k8s_alerts_changed",
+        {"OdooOutOfMemory": {"severity": "critical"}},
+        lambda live: live.alerts["OdooOutOfMemory"]["labels"]["severity"],
+        "critical",
+    ),
+    Setting(
+        "prometheus_k8s_alerts_extra",
+        [{"name": "mine", "rules": [{"alert": "Mine", "expr": "vector(0) == 1"}]}],
+        lambda live: "Mine" in live.alerts,
+        True,
+    ),
+    Setting(
+        "prometheus_k8s_runbook",
+        "https://example.test/runbook",
+        lambda live: live.alerts["MachineDown"]["annotations"]["runbook"].split("#")[0],
+        "https://example.test/runbook",
+    ),
+    Setting(
+        "prometheus_k8s_alertmanager_config",
+        {"route": {"receiver": "nobody", "group_wait": "31s"}, "receivers": [{"name": "nobody"}]},
+        lambda live: "31s" in live.alertmanager,
+        True,
+    ),
+    Setting("prometheus_k8s_shell", "ssh", lambda live: "vagrant" in json.dumps(live.alerts), False),
+    Setting("postgres_metrics_port", 9188, targets("postgres"), [9188], proves=("postgres_exporter_port",)),
     # PostgreSQL and its machines
     Setting("postgres_common_settings", {"log_statement": "ddl"}, lambda live: live.shown("log_statement"), "ddl"),
     Setting("postgres_common_disk", "hdd", lambda live: live.shown("random_page_cost"), "4"),
@@ -220,13 +420,22 @@ BATCH = (
     Setting(
         "node_exporter_disabled_collectors",
         ["zfs"],
-        lambda live: 'node_scrape_collector_success{collector="arp"}' in live.metrics(),
+        lambda live: 'node_scrape_collector_success{collector="arp"}' in live.metrics,
         True,
     ),
     Setting(
         "node_exporter_extra_options",
         ["--collector.processes"],
-        lambda live: "node_processes_threads " in live.metrics(),
+        lambda live: "node_processes_threads " in live.metrics,
+        True,
+    ),
+    Setting("node_exporter_port", 9101, targets("node"), [9101], proves=("prometheus_k8s_node_exporter_port",)),
+    Setting(
+        "postgres_exporter_extra_options",
+        ["--log.level=warn"],
+        lambda live: (
+            "--log.level=warn" in live.server.run("systemctl show --property=ExecStart prometheus-postgres-exporter")
+        ),
         True,
     ),
     # Backups

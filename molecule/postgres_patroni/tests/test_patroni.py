@@ -381,6 +381,36 @@ def test_nobody_else_reaches_the_lock(pair: Pair) -> None:
         assert answer == b"", f"{port}: {answer!r}"
 
 
+def answer_of_etcd(pair: Pair, authority: str, folder: Path) -> bytes:
+    """What etcd answers to a client whose certificate an authority of the deployment signed."""
+    ca = pair.site.secrets / "ca"
+    (folder / "usage").write_text("extendedKeyUsage=clientAuth\nsubjectAltName=DNS:postgres-etcd\n")
+    for command in (
+        "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=somebody -keyout client.key -out request",
+        f"x509 -req -in request -days 1 -extfile usage -CA {ca / authority}.crt -CAkey {ca / authority}.key"
+        " -set_serial 1 -out client.crt",
+    ):
+        subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
+    client = ssl.create_default_context(cafile=str(ca / "etcd.crt"))
+    client.load_cert_chain(folder / "client.crt", folder / "client.key")
+    address = pair.primary().address
+    try:
+        with (
+            socket.create_connection((address, 2379), timeout=10) as plain,
+            client.wrap_socket(plain, server_hostname=address) as connection,
+        ):
+            connection.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+            return connection.recv(4096)
+    except (ssl.SSLError, ConnectionError):
+        return b""
+
+
+def test_the_lock_is_the_voters_own(pair: Pair, tmp_path: Path) -> None:
+    """A certificate of the deployment's authority, as backups have one, opens nothing; the voters' own do."""
+    assert answer_of_etcd(pair, "ca", tmp_path) == b""
+    assert b"health" in answer_of_etcd(pair, "etcd", tmp_path)
+
+
 def test_taken_back_and_handed_over_again(pair: Pair) -> None:
     """What docs/postgres.md says for a restore in place or a major upgrade; the data stays, and so does the primary."""
     told_by = (Path(__file__).parents[3] / "docs" / "postgres.md").read_text(encoding="utf-8")

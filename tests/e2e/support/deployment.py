@@ -76,11 +76,16 @@ class Machine:
             f"{self.name}: {state}: {self.host.run('systemctl --failed --plain --no-legend').stdout}"
         )
 
+    def node_exporter(self) -> str:
+        """The page of metrics, where the unit says that it is."""
+        said = self.run("systemctl show --property=ExecStart prometheus-node-exporter")
+        listens = said.partition("--web.listen-address=")[2].split()[0]
+        return requests.get(f"http://{listens}/metrics", timeout=10, proxies={"http": ""}).text
+
     def assert_node_exporter(self) -> None:
         """The unit runs and tells this machine's name where Prometheus asks."""
         assert self.run("systemctl is-active prometheus-node-exporter") == "active"
-        page = requests.get(f"http://{self.address}:9100/metrics", timeout=10, proxies={"http": ""}).text
-        assert f'nodename="{self.name}"' in page, self.name
+        assert f'nodename="{self.name}"' in self.node_exporter(), self.name
 
     def shows_figures(self) -> bool:
         """A proxy's figures of its access log are read by mtail, where they are wanted."""

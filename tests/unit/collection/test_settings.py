@@ -56,4 +56,30 @@ def test_a_variable_without_a_test_is_found(generate: ModuleType, tmp_path: Path
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "test_sample.py").write_text("sample_one sample_two_more")
     assert generate.proofs(tmp_path) == {"sample_one": ["tests/test_sample.py"], "sample_two": []}
-    assert generate.proofs_page(tmp_path).startswith("1 of 2 variables are named in a test.")
+    assert "1 of 2 variables have a test" in generate.proofs_page(tmp_path)
+
+
+def test_a_parameter_and_a_written_proof_count(generate: ModuleType, tmp_path: Path) -> None:
+    """What a test gives a playbook for a variable, and what elsewhere.yml says; the file itself names nothing."""
+    role = tmp_path / "roles" / "sample" / "meta"
+    role.mkdir(parents=True)
+    (role / "argument_specs.yml").write_text(
+        "argument_specs: {main: {options: {sample_to: {}, sample_wired: {}, sample_no: {}}}}"
+    )
+    (tmp_path / "playbooks").mkdir()
+    (tmp_path / "playbooks" / "go.yml").write_text("    sample_to: \"{{ go_to | default('') }}\"\n")
+    (tmp_path / "tests" / "settings").mkdir(parents=True)
+    (tmp_path / "tests" / "test_go.py").write_text("go_to=2")
+    (tmp_path / generate.ELSEWHERE).write_text("sample_wired: tests/test_go.py::test_one")
+    proven = {"sample_to": ["tests/test_go.py"], "sample_wired": ["tests/test_go.py"], "sample_no": []}
+    assert generate.proofs(tmp_path) == proven
+
+
+def test_every_written_proof_is_there(generate: ModuleType) -> None:
+    """The variable is a role's, the test is in that file, and nothing else proves the variable."""
+    written = generate.elsewhere()
+    assert written
+    assert not set(written) - {name for names in generate.variables().values() for name in names}
+    for name, proof in written.items():
+        file, _sign, test = proof.partition("::")
+        assert f"def {test}(" in (ROOT / file).read_text(), f"{name}: {proof}"

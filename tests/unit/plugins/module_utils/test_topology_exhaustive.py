@@ -22,9 +22,9 @@ def trace(states: dict[model.World, tuple[model.World | None, str]], world: mode
     return " -> ".join(reversed(steps))
 
 
-def explore(count: int, most_rows: int, depth: int, timelines: int) -> tuple[int, int]:
+def explore(count: int, most_rows: int, depth: int, timelines: int, witness: bool) -> tuple[int, int]:
     """Breadth first, so that what breaks a rule is shown by its shortest way. Returns states and plans carried out."""
-    start = model.healthy(count)
+    start = model.healthy(count, witness)
     states: dict[model.World, tuple[model.World | None, str]] = {start: (None, "healthy")}
     queue, plans = deque([(start, 0)]), 0
     while queue:
@@ -57,10 +57,13 @@ def explore(count: int, most_rows: int, depth: int, timelines: int) -> tuple[int
 
 
 @pytest.mark.parametrize(
-    ("count", "most_rows", "depth", "timelines"), [(2, 2, 3, 3), (3, 1, 1, 3)], ids=["two", "three"]
+    ("count", "most_rows", "depth", "timelines", "witness"),
+    [(2, 2, 3, 3, False), (3, 1, 1, 3, False), (2, 0, 4, 2, True)],
+    ids=["two", "three", "two-and-witness"],
 )
-def test_every_state(count: int, most_rows: int, depth: int, timelines: int) -> None:
+def test_every_state(count: int, most_rows: int, depth: int, timelines: int, witness: bool) -> None:
     began = time.monotonic()
-    states, plans = explore(count, most_rows, depth, timelines)
-    print(f"\n{count} servers: {states} states, {plans} plans, {time.monotonic() - began:.1f} s")
+    states, plans = explore(count, most_rows, depth, timelines, witness)
+    beside = " and a witness" if witness else ""
+    print(f"\n{count} servers{beside}: {states} states, {plans} plans, {time.monotonic() - began:.1f} s")
     assert states > 30

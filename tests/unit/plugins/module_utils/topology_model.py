@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from ansible_collections.odoo_deploy.stack.plugins.module_utils import postgres_topology as topology
 
 Data = tuple[tuple[Any, ...], ...]
+Record = tuple[int, int, int, int]  # number, timeline, covers, server
 
 
 class Machine(NamedTuple):
@@ -29,7 +30,7 @@ class Machine(NamedTuple):
     was: bool = False
     rewinding: bool = False
     data: Data = ()
-    epoch: tuple[int, int, int, int] | None = None  # number, timeline, covers, server
+    epoch: Record | None = None
 
     @property
     def writable(self) -> bool:
@@ -40,12 +41,20 @@ class Machine(NamedTuple):
         return next((token[1] for token in reversed(self.data) if token[0] == "t"), 1)
 
 
+class Witness(NamedTuple):
+    """A machine without a server. on: it answers commands."""
+
+    on: bool = True
+    epoch: Record | None = None
+
+
 class World(NamedTuple):
     """kept: the acknowledged rows that no failover or rejoin has given up."""
 
     machines: tuple[Machine, ...]
     kept: frozenset[int] = frozenset()
     rows: int = 0
+    witness: Witness | None = None
 
     def put(self, index: int, **changes: Any) -> World:
         machines = list(self.machines)
@@ -61,8 +70,10 @@ def index(server: str) -> int:
     return int(server[2:]) - 1
 
 
-def healthy(count: int) -> World:
-    return World(tuple(Machine(signal=one > 0, was=one == 0, epoch=(1, 1, 1, 0)) for one in range(count)))
+def healthy(count: int, witness: bool = False) -> World:
+    first = (1, 1, 1, 0)
+    machines = tuple(Machine(signal=one > 0, was=one == 0, epoch=first) for one in range(count))
+    return World(machines, witness=Witness(epoch=first) if witness else None)
 
 
 def rows(data: Data) -> set[int]:
@@ -73,7 +84,7 @@ def has_all(longer: Data, shorter: Data) -> bool:
     return longer[: len(shorter)] == shorter
 
 
-def epoch(record: tuple[int, int, int, int] | None) -> Any:
+def epoch(record: Record | None) -> Any:
     if record is None:
         return None
     number, timeline, covers, server = record
@@ -124,7 +135,8 @@ def seen(world: World) -> topology.Topology:
                 "epoch": epoch(machine.epoch),
             }
         )
-    return topology.Topology(states, [name(one) for one in range(len(world.machines))])
+    records = [epoch(world.witness.epoch)] if world.witness and world.witness.on else []
+    return topology.Topology(states, [name(one) for one in range(len(world.machines))], records)
 
 
 def upstream_of(world: World, one: int) -> int | None:
@@ -210,8 +222,33 @@ def check(world: World) -> World:
     return world
 
 
-def act(world: World, step: topology.Act, plan: topology.Plan, command: Command) -> Iterator[World]:
-    """The states that an act passes through; raises Stopped where it cannot be done."""
+def later(before: Record | None, told: Record) -> Record:
+    """A machine never replaces a record by one with a lower number."""
+    return before if before and before[0] > told[0] else told
+
+
+def forgets_nobody(world: World, one: int, command: Command) -> None:
+    """Unless a person forces it, no server accepts writes that lacks a promotion which a witness has on record."""
+    machine, witness = world.machines[one], world.witness
+    if not witness or not witness.on or not witness.epoch:
+        return
+    number, timeline, _covers, server = witness.epoch
+    if any(other.on and not other.cut and other.epoch and other.epoch[0] > number for other in world.machines):
+        return  # a person has decided since
+    last = world.machines[server]
+    demoted = last.on and not last.cut and last.signal  # or never promoted: the record is of no more weight then
+    known = timeline == 1 or server == one or demoted or ("t", timeline, server) in machine.data
+    if not known and not command.options.get("force") and not promoted_nowhere(world, server, timeline):
+        raise Broken(f"{command} lets {name(one)} accept writes, and {name(server)} was promoted after it")
+
+
+def promoted_nowhere(world: World, server: int, timeline: int) -> bool:
+    """That promotion was given up since: nobody's data has it."""
+    return not any(("t", timeline, server) in machine.data for machine in world.machines)
+
+
+def act(world: World, step: topology.Act, plan: topology.Plan, command: Command, taken: int) -> Iterator[World]:
+    """The states that an act passes through; raises Stopped where it cannot be done. taken: timelines that are used."""
     one = index(step.server)
     machine = world.machines[one]
     if step.act == "power_off":
@@ -239,6 +276,8 @@ def act(world: World, step: topology.Act, plan: topology.Plan, command: Command)
                 if lost and not command.gives_up:
                     raise Broken(f"{command} starts {step.server} without {lost}")
                 world = world._replace(kept=world.kept - lost)
+            if not machine.signal:
+                forgets_nobody(world, one, command)
             yield started(world, one)
     elif step.act == "promote":
         if not (machine.runs and machine.signal):
@@ -250,15 +289,21 @@ def act(world: World, step: topology.Act, plan: topology.Plan, command: Command)
                     raise Stopped
             if world.kept - rows(machine.data):
                 raise Broken(f"{command} promotes {step.server} without {world.kept - rows(machine.data)}")
+        forgets_nobody(world, one, command)
         world = world._replace(kept=world.kept & rows(machine.data))
-        yield world.put(one, signal=False, was=True, data=(*machine.data, ("t", machine.timeline + 1, one)))
+        timeline = max(machine.timeline, taken) + 1
+        yield world.put(one, signal=False, was=True, data=(*machine.data, ("t", timeline, one)))
     elif step.act == "record":
         primary = index(plan.primary)
         current = world.machines[primary]
         if command.gives_up and command.name == "failover":  # from here on it is decided
             world = world._replace(kept=world.kept & rows(current.data))
         told = seen(world).next_epoch(plan.primary, current.timeline, "then")
-        yield world.put(one, epoch=(told["number"], told["timeline"], told["covers"], primary))
+        record = (told["number"], told["timeline"], told["covers"], primary)
+        world = world.put(one, epoch=later(machine.epoch, record))
+        yield world
+        if world.witness and world.witness.on and step == [act for act in plan.acts if act.act == "record"][-1]:
+            yield world._replace(witness=Witness(epoch=later(world.witness.epoch, record)))
     elif step.act == "rejoin":
         if machine.writable:
             world = world.put(one, runs=False, signal=True)
@@ -291,9 +336,11 @@ def carry_out(world: World, command: Command) -> tuple[list[World], topology.Pla
             ):
                 raise Broken(f"{command} names no next command: {plan.refusal}")
             return passed, plan, False
+        known = seen(passed[-1])
+        taken = known.taken(plan.primary) if plan.primary in known.by_name else 0
         for step in plan.acts:
             try:
-                passed += [check(state) for state in act(passed[-1], step, plan, command)]
+                passed += [check(state) for state in act(passed[-1], step, plan, command, taken)]
             except Stopped:
                 if not (plan.again and step.act == "start"):
                     return passed, plan, False
@@ -324,12 +371,17 @@ def events(world: World, most_rows: int) -> Iterator[tuple[str, World]]:
                 raise Broken(f"the boot guard starts {name(one)} without {world.kept - rows(machine.data)}")
             yield f"{name(one)} starts", started(world, one)
         yield f"link of {name(one)} {'heals' if machine.cut else 'is cut'}", world.put(one, cut=not machine.cut)
+    if world.witness:
+        on = not world.witness.on
+        yield f"the witness {'answers' if on else 'is away'}", world._replace(witness=world.witness._replace(on=on))
 
 
 def healed(world: World) -> World:
     """Power and links are back, and what may start by itself has started."""
     for one in range(len(world.machines)):
         world = world.put(one, on=True, cut=False)
+    if world.witness:
+        world = world._replace(witness=world.witness._replace(on=True))
     for _round in world.machines:
         for one, machine in enumerate(world.machines):
             if not machine.runs and not guard_refuses(world, one, False):

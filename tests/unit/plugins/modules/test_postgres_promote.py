@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from ansible_collections.odoo_deploy.stack.plugins.modules.postgres_promote import needed
+from ansible_collections.odoo_deploy.stack.plugins.modules.postgres_promote import mark_used, needed
 
 
 def test_furthest_end_counts() -> None:
@@ -22,3 +24,14 @@ def test_furthest_end_counts() -> None:
 def test_primary_that_was_killed() -> None:
     with pytest.raises(RuntimeError, match="did not shut down cleanly"):
         needed([{"lsn": "0/20", "clean": False, "standby": False}])
+
+
+def test_numbers_that_others_used_are_skipped(tmp_path: Path) -> None:
+    """As PostgreSQL looks for the newest: the first number without a history is free. Existing ones stay."""
+    (tmp_path / "00000003.history").write_text("theirs")
+    assert mark_used(tmp_path, 1, 4) == ["00000002.history", "00000004.history"]
+    assert (tmp_path / "00000002.history").read_text() == "1\t0/1\tused by another server\n"
+    assert (tmp_path / "00000003.history").read_text() == "theirs"
+    assert mark_used(tmp_path, 1, 4) == []
+    assert mark_used(tmp_path, 12, 4) == []
+    assert mark_used(tmp_path, 9, 10) == ["0000000A.history"]

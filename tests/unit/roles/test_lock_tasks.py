@@ -8,60 +8,10 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).resolve().parents[3]
-ROLE = ROOT / "roles/postgres_ha"
-
-
-def part(name: str, command: str) -> dict[str, Any]:
-    return {
-        "ansible.builtin.include_tasks": str(ROLE / "tasks" / f"{name}.yml"),
-        "vars": {"postgres_ha_lock_command": command},
-    }
-
-
-def began(tmp_path: Path, name: str, tasks: list[dict[str, Any]], *words: str) -> subprocess.Popen[str]:
-    """A playbook on two servers, pg1 and pg2, and pg0, which cannot be reached."""
-    play = {
-        "hosts": "all",
-        "gather_facts": False,
-        "ignore_unreachable": True,
-        "vars_files": [str(ROLE / "defaults/main.yml"), str(ROLE / "vars/main.yml")],
-        "vars": {"postgres_common_members": {"pg2": "", "pg1": "", "pg0": ""}},
-        "tasks": [
-            {"block": tasks, "always": [part("unlock", name)]},
-            {"ansible.builtin.debug": {"msg": "{{ inventory_hostname }} came to the end"}},
-        ],
-    }
-    book = tmp_path / f"{name}.yml"
-    book.write_text(json.dumps([play]))
-    hosts = tmp_path / "hosts.ini"
-    hosts.write_text("pg[1:2] ansible_connection=local\npg0 ansible_host=127.0.0.1 ansible_port=1\n")
-    config = tmp_path / "ansible.cfg"
-    config.touch()
-    folder = json.dumps({"__postgres_ha_lock_folder": f"{tmp_path}/{{{{ inventory_hostname }}}}"})
-    return subprocess.Popen(
-        [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(hosts), "-e", folder, *words, str(book)],
-        env={
-            **os.environ,
-            "ANSIBLE_CONFIG": str(config),
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".deploy/collections"),
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def said(run: subprocess.Popen[str]) -> str:
-    return " ".join(run.communicate(timeout=120)[0].split())
+from ha_play import began, part, said
 
 
 def holders(tmp_path: Path) -> dict[str, str]:

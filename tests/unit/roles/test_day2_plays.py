@@ -1,0 +1,203 @@
+# Copyright: Odoo Deploy contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Day-2 playbooks up to their question, with servers that only say what they are: whole playbooks, no machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+SAYS = """
+from ansible.plugins.action import ActionBase
+
+
+class ActionModule(ActionBase):
+    def run(self, tmp=None, task_vars=None):
+        return {"changed": False, "server": task_vars["says"]}
+"""
+ANSWER = {
+    "version": "15",
+    "configured": True,
+    "upgrading": False,
+    "standby_signal": False,
+    "patroni": False,
+    "replaced_files": [],
+    "timeline": 1,
+    "lsn_number": 100,
+    "control": {"state": "in production"},
+    "certificate": None,
+    "certificate_served": None,
+    "running": True,
+}
+HANDED_ON = {
+    "postgres_major_upgrade": {
+        "postgres_ha_major_to": "postgres_major_to",
+        "postgres_ha_major_packages": "postgres_major_packages",
+        "postgres_ha_major_unsaved": "postgres_major_unsaved",
+        "postgres_ha_backups": "postgres_backup_enabled",
+        "postgres_ha_backup_machine": "postgres_backup_repository",
+    },
+    "psql": {"postgres_ha_database": "psql_database"},
+    "postgres_upgrade": {"postgres_ha_upgrade_all": "postgres_upgrade_all"},
+    "teardown": {
+        "k8s_cluster_remove_deployment": "teardown_deployment",
+        "k8s_cluster_remove_kubeconfig": "teardown_kubeconfig",
+    },
+    "renew_certificates": {
+        "postgres_backup_renew_all": "postgres_renew_all",
+        "postgres_ha_renew_all": "postgres_renew_all",
+        "postgres_ha_renew_authority": "postgres_renew_authority",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This collection, but its servers answer what the inventory says."""
+    folder = tmp_path_factory.mktemp("collections")
+    stack = folder / "ansible_collections" / "odoo_deploy" / "stack"
+    (stack / "plugins" / "action").mkdir(parents=True)
+    for path in [*ROOT.iterdir(), *(ROOT / "plugins").iterdir()]:
+        if path.name not in ("plugins", ".git", ".deploy"):
+            (stack / path.relative_to(ROOT)).symlink_to(path)
+    (stack / "plugins" / "action" / "postgres_server_info.py").write_text(SAYS)
+    return folder
+
+
+def play(folder: Path, collections: Path, name: str, patroni: bool = False, **extra: Any) -> str:
+    """What a playbook says that must not get past its question; without an answer it is no."""
+    servers = {
+        "pg1": ANSWER | {"role": "primary", "following": False, "patroni": patroni},
+        "pg2": ANSWER | {"role": "standby", "following": True, "patroni": patroni},
+    }
+    states = "{{ groups['postgres'] | map('extract', hostvars) | selectattr('postgres_common_state', 'defined')"
+    variables = {
+        "ansible_connection": "local",
+        "ansible_become": False,
+        "ansible_python_interpreter": sys.executable,
+        "postgres_common_states": states + " | map(attribute='postgres_common_state') }}",
+        "postgres_common_members": {"pg1": "192.0.2.1", "pg2": "192.0.2.2"},
+        "postgres_common_address": "192.0.2.1",
+        "postgres_common_ha_mode": "manual",
+        "odoo_k8s_db_name": "odoo",
+        "postgres_backup_enabled": True,
+        "postgres_backup_stanza": "odoo",
+        "postgres_backup_servers": {"pg1": "192.0.2.1", "pg2": "192.0.2.2"},
+        "postgres_backup_repository": "pg2",
+    }
+    hosts = {name: {"says": says} for name, says in servers.items()}
+    inventory = {"all": {"vars": variables, "children": {"postgres": {"hosts": hosts}}}}
+    (folder / "hosts.json").write_text(json.dumps(inventory))
+    (folder / "ansible.cfg").touch()
+    words = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(folder / "hosts.json")]
+    done = subprocess.run(
+        [*words, name if "/" in name else f"odoo_deploy.stack.{name}", "-e", json.dumps(extra)],
+        env=os.environ | {"ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(collections)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 2, said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("name", "extra", "words"),
+    [
+        ("postgres_major_upgrade", {"postgres_major_too": 17}, "postgres_major_too is no variable of this command"),
+        ("postgres_major_upgrade", {"postgres_major_to": 99}, "14 to 18"),
+        ("restore", {"postgres_backup_restore_inplace": "odoo"}, "postgres_backup_restore_inplace is no variable"),
+        ("restore", {"postgres_backup_restore_in_place": "yes"}, "type the cluster's name"),
+        ("restore", {"postgres_backup_restore_in_place": "odoo"}, "REPLACE the databases of odoo on pg1"),
+        (
+            "postgres_major_upgrade",
+            {"postgres_major_to": 17, "postgres_backup_enabled": False},
+            "take the risk by -e postgres_major_unsaved=true",
+        ),
+        (
+            "postgres_major_upgrade",
+            {"postgres_major_to": 17, "postgres_backup_enabled": False, "postgres_major_unsaved": True},
+            "Ask how much room is needed",
+        ),
+        ("postgres_upgrade", {"postgres_upgrade_al": True}, "postgres_upgrade_al is no variable of this command"),
+        ("renew_certificates", {"postgres_renew": True, "postgres_renew_al": True}, "postgres_renew_al is no variable"),
+        ("psql", {"psql_databases": "odoo"}, "psql_databases is no variable of this command: it knows psql_database."),
+        ("renew_certificates", {}, "Renew the certificates of pg1, pg2; connections stay."),
+        (
+            "renew_certificates",
+            {"postgres_renew_authority": True},
+            "of pg1, pg2 and their authority; connections stay.",
+        ),
+        ("backup", {"postgres_backup_types": "full"}, "postgres_backup_types is no variable of this command"),
+        ("backup", {"postgres_backup_type": "all"}, "postgres_backup_type is all: full, diff or incr."),
+    ],
+)
+def test_nothing_is_begun(tmp_path: Path, collections: Path, name: str, extra: dict[str, Any], words: str) -> None:
+    """A mistyped variable, a wrong value, an answer that is not yes."""
+    if name == "renew_certificates":
+        extra = extra | {"postgres_backup_enabled": False}
+    said = play(tmp_path, collections, name, **extra)
+    assert words in said, said[:6000]
+    if "REPLACE" in words or "connections stay" in words:
+        assert "Nothing was changed. Answer yes" in said
+
+
+@pytest.mark.parametrize("name", HANDED_ON)
+def test_what_a_person_sets_reaches_the_role(name: str) -> None:
+    """Each name of -e is handed on under the name that the role has for it."""
+    plays = yaml.safe_load((ROOT / "playbooks" / f"{name}.yml").read_text(encoding="utf-8"))
+    handed = {key: value for play in plays for key, value in play.get("vars", {}).items()}
+    for inner, outer in HANDED_ON[name].items():
+        assert f"{{{{ {outer}" in handed[inner], inner
+
+
+def test_every_certificate_is_renewed_with_its_authority() -> None:
+    """Else the servers would go on with what the old one signed."""
+    tasks = yaml.safe_load((ROOT / "roles" / "postgres_ha" / "tasks" / "certificates.yml").read_text(encoding="utf-8"))
+    handed = next(task["vars"] for task in tasks if task["name"] == "Decide which are due")
+    assert handed["postgres_common_renew_all"] == "{{ postgres_ha_renew_all or postgres_ha_renew_authority }}"
+
+
+def test_a_restore_is_told_everything() -> None:
+    """What a person sets for a restore is what is decided by."""
+    text = (ROOT / "roles" / "postgres_backup" / "vars" / "main.yml").read_text(encoding="utf-8")
+    wanted = yaml.safe_load(text)["__postgres_backup_wanted"]
+    assert wanted["unsaved"] == "{{ postgres_backup_restore_unsaved }}"
+    assert wanted["server"] == "{{ postgres_backup_restore_server }}"
+
+
+@pytest.mark.parametrize(
+    ("entry", "extra", "words"),
+    [
+        (
+            "confirm",
+            {"postgres_ha_told": "It is told.", "postgres_ha_question": "Go on?"},
+            "Nothing was changed. Answer",
+        ),
+        (
+            "known",
+            {"postgres_ha_prefix": "sample_", "postgres_ha_names": ["sample_a"], "sample_b": 1},
+            "sample_b is no",
+        ),
+    ],
+)
+def test_entry_points_that_commands_share(
+    tmp_path: Path, collections: Path, entry: str, extra: Any, words: str
+) -> None:
+    """For a command of one's own: say and ask; refuse what is mistyped."""
+    tasks = [{"ansible.builtin.include_role": {"name": "odoo_deploy.stack.postgres_ha", "tasks_from": entry}}]
+    book = tmp_path / "book.yml"
+    book.write_text(json.dumps([{"hosts": "postgres", "gather_facts": False, "tasks": tasks}]))
+    said = play(tmp_path, collections, str(book), **extra)
+    assert words in said
+    assert extra.get("postgres_ha_told", "") in said
