@@ -73,13 +73,14 @@ def rendered(tmp_path: Path, template: str, **variables: Any) -> list[dict[str, 
         "tasks": [{"ansible.builtin.template": copy}],
     }]  # fmt: skip
     (tmp_path / "play.yml").write_text(json.dumps(play))
-    facts = {
+    facts: dict[str, Any] = {
         "__prometheus_k8s_namespace_owner": "new",
         "__prometheus_k8s_nodes_found": {"resources": [{}]},
         "__prometheus_k8s_operator_rules": {"api_found": False, "resources": []},
         "__prometheus_k8s_operator_others": {},
         **variables,
     }
+    facts = {name: value for name, value in facts.items() if value is not None}
     done = subprocess.run(
         [str(Path(sys.executable).with_name("ansible-playbook")), "play.yml", "-e", json.dumps(facts)],
         cwd=tmp_path,
@@ -161,11 +162,11 @@ OPERATOR = {
     "__prometheus_k8s_operator_rules": ANSWER,
     "__prometheus_k8s_operator_others": {
         "results": [
-            {**ANSWER, "item": {"kind": "ServiceMonitor"}},
-            {"item": {"kind": "ScrapeConfig"}, "api_found": False, "resources": []},
+            {**ANSWER, "__prometheus_k8s_kind": {"kind": "ServiceMonitor"}},
+            {"__prometheus_k8s_kind": {"kind": "ScrapeConfig"}, "api_found": False, "resources": []},
             {
                 **ANSWER,
-                "item": {"kind": "Probe"},
+                "__prometheus_k8s_kind": {"kind": "Probe"},
                 "resources": [{"apiVersion": "v1", "kind": "Probe", "metadata": {"name": "old"}}],
             },
         ]
@@ -192,7 +193,10 @@ def test_an_operator_gets_the_kinds_that_it_knows(tmp_path: Path) -> None:
     assert jobs == {"alertmanager", "cadvisor", "node", "own", "probe-page"}
     assert made("never", prometheus_k8s_operator="never") == ({}, ["old"])
     nobody = {"api_found": False, "resources": []}
-    skipped = {"results": [{"skipped": True, "item": {"kind": "Probe"}}]}
+    skipped = {"results": [{"skipped": True, "__prometheus_k8s_kind": {"kind": "Probe"}}]}
+    # A trial run on a cluster without the namespace: nothing was asked.
+    blind = dict.fromkeys(("__prometheus_k8s_operator_rules", "__prometheus_k8s_operator_others"))
+    assert made("blind", __prometheus_k8s_nodes_found={"skipped": True}, **blind) == ({}, [])
     assert made("none", __prometheus_k8s_operator_rules=nobody, __prometheus_k8s_operator_others=skipped) == ({}, [])
 
 
