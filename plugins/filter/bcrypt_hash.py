@@ -63,9 +63,7 @@ def bcrypt_hash(password: str, seed: str, rounds: int = 10) -> str:
     try:
         import bcrypt
     except ImportError:
-        raise AnsibleFilterError(
-            "bcrypt_hash: the Python library bcrypt is missing: run ./install_dep.sh"
-        ) from None
+        raise AnsibleFilterError("bcrypt_hash: the Python library bcrypt is missing: run ./install_dep.sh") from None
     text = str(password)
     if not text or len(text.encode()) > 72:
         raise AnsibleFilterError("bcrypt_hash: a password has 1 to 72 bytes")

@@ -151,7 +151,10 @@ class Folder:
     def _busy(self) -> str:
         held = self.read()
         of = f" of {held.command} by {held.owner} (run {held.run})" if held else ""
-        return f"An act{of} is still being carried out on this machine: wait for its end, then run this again"
+        return (
+            f"An act{of} is still being carried out on this machine: wait for its end, or end what holds"
+            f" {self.path / BUSY} (fuser), then run this again"
+        )
 
     def read(self) -> Holder | None:
         path = self.path / HOLDER

@@ -389,6 +389,13 @@ class Server:
         """True when a rejoin was cut off that left data which only a new copy can replace."""
         return self.data.with_name(f"{self.cluster}.rewinding").exists()
 
+    def restoring(self) -> bool:
+        """True when a restore into this data directory was cut off: pgBackRest puts pg_control there last, and
+        recovery.signal stays until the restored data has reached its end.
+        """
+        unfinished = (self.data / "global" / "pg_control.pgbackrest.tmp").exists()
+        return unfinished or (self.data / "recovery.signal").exists()
+
     def control(self) -> dict[str, Any] | None:
         """What pg_controldata says, or None without a data directory."""
         if self.empty():
@@ -434,6 +441,7 @@ class Server:
             "standby_signal": self.standby_signal.exists(),
             "upgrading": self.upgrading(),
             "rewinding": self.rewinding(),
+            "restoring": self.restoring(),
             "epoch": read_epoch(),
             "sync_suspended": (self.config / "conf.d" / "99-sync-suspended.conf").exists(),
             "message": "",

@@ -384,18 +384,24 @@ def plan_start(topology: Topology, initial: str = "") -> Plan:
                 f"{state['name']} runs PostgreSQL, but it does not answer ({state.get('message', '')}): look into its"
                 " log, and run playbooks/failover.yml if it stays so."
             )
-    if not topology.holders:
-        return _plan_first(topology, initial)
-    interrupted = [name for name in topology.marked if topology.by_name[name]["role"] == "stopped"]
+    # A restore that was cut off early has no control file yet, so that its data looks like none.
+    interrupted = [
+        name
+        for name in topology.marked
+        if topology.by_name[name]["role"] == "stopped"
+        or (topology.by_name[name]["role"] == "empty" and topology.by_name[name].get("restoring"))
+    ]
     if interrupted:
         name = interrupted[0]
         mark = marks(topology.by_name[name])[0]
         command = {
             "rewinding": f"run playbooks/{'rejoin' if primaries else 'failover'}.yml",
-            "restoring": "run playbooks/restore.yml again",
+            "restoring": "run the restore again, or remove that data if it is of no more use",
             "upgrading": "run playbooks/postgres_major_upgrade.yml again",
         }[mark]
         return Plan(f"{name} holds what {MARKS[mark]} left, and cannot be started: {command}.")
+    if not topology.holders:
+        return _plan_first(topology, initial)
     if primaries:
         return _plan_beside(topology, primaries[0])
     if any(state.get("patroni") for state in topology.states):  # its voters elect the primary
@@ -447,6 +453,12 @@ def _plan_first(topology: Topology, initial: str) -> Plan:
         return Plan(
             f"No server that answers holds data, and {named(topology.silent)} does not answer and could hold some:"
             " start that machine first, so that no empty database is made over existing data."
+        )
+    if any(state.get("patroni") for state in topology.states):
+        return Plan(
+            "No server holds data, and Patroni has run databases here: restore a backup, or, to begin with empty"
+            " ones, take the servers back from Patroni (docs/postgres.md) and remove what its voters keep. Nothing was"
+            " changed."
         )
     others = [name for name in topology.by_name if name != initial]
     return Plan(primary=initial, acts=(Act("create", initial), *acts("copy", others)))
@@ -834,8 +846,8 @@ def plan_status(topology: Topology, voters: Sequence[str] = ()) -> Plan:
         told.append(f"Following nobody: {', '.join(lost)} (rejoin.yml).")
     if suspended:
         told.append(
-            f"{', '.join(suspended)} waits for no standby: synchronous replication is suspended, and comes back with"
-            " rejoin.yml or postgres.yml once a standby streams."
+            f"{', '.join(suspended)} waits for no standby: synchronous replication is suspended, and comes back by"
+            " itself once a standby streams (rejoin.yml)."
         )
     if corrupt:
         told.append(f"Corrupt pages: {', '.join(corrupt)} (docs/postgres.md, Corruption).")

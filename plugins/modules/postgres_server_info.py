@@ -57,7 +57,8 @@ server:
       C(server.upgrading) is true where a major upgrade was cut off.
     - C(server.patroni) is true where Patroni runs the server; C(server.unit) is the systemd unit of whoever does.
     - C(server.timeline) is the newest that the server has WAL of. C(server.epoch) is the record of the last primary
-      that this machine keeps. C(server.rewinding) is true where a rejoin was cut off, so nobody may start the data.
+      that this machine keeps. C(server.rewinding) is true where a rejoin was cut off, C(server.restoring) where a
+      restore into the data directory was, so nobody may start the data.
     - C(server.files) maps each of O(files) to C(MODE OWNER GROUP SHA1), or to null where it is missing.
       C(server.missing_packages) lists those of O(packages) that are not installed.
     - C(server.replaced_files) lists programs and libraries that the running server still has of packages

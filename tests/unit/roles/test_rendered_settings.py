@@ -90,13 +90,16 @@ TOLD: dict[str, dict[str, Any]] = {
 }
 
 MMDEBSTRAP = "base.yml#Make the base image from Debian's packages#cmd"
+BACKUP = "tls.yml#Issue the machine's certificate"
+SERVER = "tls.yml#Issue the server's certificate"
+VOTER = "tls.yml#Have the voter's certificate"
 WARM = "warm.yml#Ask for the files of Odoo's first pages"
 
 CASES = (
-    Rendered("k8s_cluster_minikube_memory", 6144, "__k8s_cluster_minikube_start", "'--memory', '6144'"),
-    Rendered("k8s_cluster_minikube_cpus", 3, "__k8s_cluster_minikube_start", "'--cpus', '3'"),
-    Rendered("k8s_cluster_minikube_profile", "shop", "__k8s_cluster_minikube_start", "'--profile', 'shop'"),
-    Rendered("k8s_cluster_network_gateway", "192.168.99.9", "__k8s_cluster_minikube_start", "'192.168.99.9/24'"),
+    Rendered("k8s_cluster_minikube_memory", 6144, "__k8s_cluster_minikube_wish.memory", "6144"),
+    Rendered("k8s_cluster_minikube_cpus", 3, "__k8s_cluster_minikube_wish.cpus", "3"),
+    Rendered("k8s_cluster_minikube_profile", "shop", "__k8s_cluster_profile", "shop"),
+    Rendered("k8s_cluster_network_gateway", "192.168.99.9", "__k8s_cluster_minikube_wish.gateway", "192.168.99.9"),
     Rendered("k8s_cluster_cache_dir", "/var/cache/other", "__k8s_cluster_build_dir", "/var/cache/other/kube-"),
     Rendered("k8s_cluster_node_name", "node9", "kubeadm.yaml.j2", "name: node9"),
     Rendered("k8s_cluster_certificate_hours", 99, "kubeadm.yaml.j2", "certificateValidityPeriod: 99h0m0s"),
@@ -206,6 +209,15 @@ CASES = (
     ),
     Rendered("odoo_k8s_backup_dir", "/srv/dumps", "backup.yml#Dump the database#folder", "/srv/dumps"),
     Rendered("odoo_k8s_visitor_remove", True, "visitor.yml#Keep what the user logs in by#odoo_k8s_visitor", "{}"),
+    Rendered("nginx_cache_certificate_days", 90, "certificate.yml#Have the proxy's certificate#certificate_days", "90"),
+    Rendered("postgres_backup_certificate_days", 90, f"{BACKUP}#certificate_days", "90"),
+    Rendered("postgres_backup_certificate", "/srv/c.crt", f"{BACKUP}#certificate_given", "/srv/c.crt"),
+    Rendered("postgres_backup_key", "/srv/c.key", f"{BACKUP}#certificate_given_key", "/srv/c.key"),
+    Rendered("postgres_common_certificate_days", 90, f"{SERVER}#certificate_days", "90"),
+    Rendered("postgres_common_certificate", "/srv/c.crt", f"{SERVER}#certificate_given", "/srv/c.crt"),
+    Rendered("postgres_common_key", "/srv/c.key", f"{SERVER}#certificate_given_key", "/srv/c.key"),
+    Rendered("postgres_etcd_certificate_days", 90, f"{VOTER}#certificate_days", "90"),
+    Rendered("postgres_etcd_certificate_renew_days", 9, f"{VOTER}#certificate_renew_days", "9"),
     Rendered("odoo_k8s_build_dir", "/srv/build", "__odoo_k8s_clone_dir", "/srv/build/git"),
 )
 

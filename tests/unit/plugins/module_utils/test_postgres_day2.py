@@ -90,6 +90,7 @@ def test_the_furthest_standby_is_upgraded() -> None:
         ([PRIMARY, says("pg2", "primary")], {}, "pg1 and pg2 both accept writes"),
         ([PRIMARY, STANDBY | {"following": False}], {}, "pg2 follows nobody"),
         ([STANDBY | {"name": "pg1"}, STANDBY], {}, "No server is primary, and none was stopped"),
+        ([STOPPED | {"standby_signal": False}, STANDBY], {}, "No server is primary, and none was stopped"),
         ([STOPPED, STOPPED | {"name": "pg2"}], {}, "No server is primary, and none was stopped"),
         ([PRIMARY, STANDBY], {"saved": False}, "Backups are switched off (postgres_backup_enabled), so none"),
         ([PRIMARY, says("pg2", "stopped", version="17")], {}, "run pg_dropcluster 17 main on pg2, then rejoin.yml."),

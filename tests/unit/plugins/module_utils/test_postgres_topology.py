@@ -136,8 +136,11 @@ def test_boot_guard_decides_while_somebody_is_silent() -> None:
         (of(server("pg1", "empty", None, None), server("pg2", "standby")), "pg1 is empty and meant to be the primary"),
         (of(server("pg1", "empty", None, None), members=2), "pg2 does not answer and could hold some"),
         (of(server("pg2", "empty", None, None)), "none of postgres_common_members"),
+        (of(server("pg1", "empty", None, None, patroni=True)), "restore a backup"),
         (of(server("pg1", "primary"), server("pg2", "stopped", rewinding=True)), "run playbooks/rejoin.yml"),
-        (of(server("pg1", "stopped", restoring=True), server("pg2", "standby")), "restore.yml again"),
+        (of(server("pg1", "stopped", restoring=True), server("pg2", "standby")), "run the restore again"),
+        (of(server("pg1", "empty", None, None, restoring=True), server("pg2", "standby")), "run the restore again"),
+        (of(server("pg1", "empty", None, None, restoring=True)), "run the restore again"),
     ],
 )
 def test_start_refuses(topology: Topology, words: str) -> None:
