@@ -22,15 +22,18 @@ def part(name: str, command: str) -> dict[str, Any]:
     }
 
 
-def began(tmp_path: Path, name: str, tasks: list[dict[str, Any]], *words: str) -> subprocess.Popen[str]:
+def began(
+    tmp_path: Path, name: str, tasks: list[dict[str, Any]], *words: str, fatal: bool = False
+) -> subprocess.Popen[str]:
     """A playbook with parts of the role, on folders of this machine instead of pg1, pg2, nginx1 and nginx2.
 
-    pg0 and nginx0 cannot be reached.
+    pg0 and nginx0 cannot be reached. fatal: the first failure ends the play, as in most playbooks.
     """
     play = {
         "hosts": "pg*",
         "gather_facts": False,
-        "ignore_unreachable": True,
+        "ignore_unreachable": not fatal,
+        "any_errors_fatal": fatal,
         "vars_files": [str(ROLE / "defaults/main.yml"), str(ROLE / "vars/main.yml")],
         "vars": {"postgres_common_members": {"pg2": "", "pg1": "", "pg0": ""}},
         "tasks": [

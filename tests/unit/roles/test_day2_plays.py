@@ -65,8 +65,9 @@ def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("collections")
     stack = folder / "ansible_collections" / "odoo_deploy" / "stack"
     (stack / "plugins" / "action").mkdir(parents=True)
-    for path in [*ROOT.iterdir(), *(ROOT / "plugins").iterdir()]:
-        if path.name not in ("plugins", ".git", ".deploy"):
+    kept = ("plugins", "plugins/action", "plugins/action/postgres_server_info.py", ".git", ".deploy")
+    for path in [*ROOT.iterdir(), *(ROOT / "plugins").iterdir(), *(ROOT / "plugins").glob("action/*.py")]:
+        if str(path.relative_to(ROOT)) not in kept:
             (stack / path.relative_to(ROOT)).symlink_to(path)
     (stack / "plugins" / "action" / "postgres_server_info.py").write_text(SAYS)
     return folder

@@ -51,7 +51,8 @@ def test_read_and_written_where_it_can_be(tmp_path: Path) -> None:
         {"ansible.builtin.debug": {"msg": f"{{{{ postgres_common_states | {known} }}}}"}, "run_once": True},
         record,
     ]
-    done = said(began(tmp_path, "rejoin", tasks, "-e", json.dumps(values)))
+    # As in playbooks that end with the first failure.
+    done = said(began(tmp_path, "rejoin", tasks, "-e", json.dumps(values), "-l", "pg1,pg2", fatal=True))
     assert '"number": 2' in done
     assert "pg1 came to the end" in done
     for name in ("nginx1", "nginx2"):

@@ -70,6 +70,7 @@ TOLD: dict[str, dict[str, Any]] = {
     "container_image": {},
     "node_exporter": {"ansible_default_ipv4": {"address": "192.0.2.21"}},
     "postgres_common": {"postgres_common_version": "15"},
+    "postgres_ha": {},
     "postgres_replica": {},
     "prometheus_k8s": {
         "__prometheus_k8s_nodes_found": {"resources": []},
@@ -218,6 +219,8 @@ CASES = (
     Rendered("postgres_common_key", "/srv/c.key", f"{SERVER}#certificate_given_key", "/srv/c.key"),
     Rendered("postgres_etcd_certificate_days", 90, f"{VOTER}#certificate_days", "90"),
     Rendered("postgres_etcd_certificate_renew_days", 9, f"{VOTER}#certificate_renew_days", "9"),
+    Rendered("postgres_ha_force", True, "failover.yml#Make the plan#__postgres_ha_options", "'force': 'True'"),
+    Rendered("postgres_ha_max_lag", 77, "switchover.yml#Make the plan#__postgres_ha_options", "'max_lag': '77'"),
     Rendered("odoo_k8s_build_dir", "/srv/build", "__odoo_k8s_clone_dir", "/srv/build/git"),
 )
 
