@@ -18,7 +18,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 LABEL = "odoo-deploy.deployment=odoo-theirs"
-SUBNET, OURS = "192.168.155.0/24", "192.168.154.0/24"
+SUBNET = "192.168.155.0/24"
 NETWORK = f"vagrant_network_{SUBNET}"
 FIRST, SECOND, REGISTRY = "odoo-theirs-node1", "odoo-theirs-node2", "odoo-theirs-registry"
 FIRST_ADDRESS, SECOND_ADDRESS = "192.168.155.100", "192.168.155.101"
@@ -42,9 +42,9 @@ def on(container: str, script: str, given: str | None = None) -> str:
 
 
 def route(action: str) -> None:
-    """Their network and the machines' one are joined by a router, this host; the engine keeps bridges apart."""
-    for source, destination in ((SUBNET, OURS), (OURS, SUBNET)):
-        rule = ["DOCKER-USER", "-s", source, "-d", destination, "-j", "ACCEPT"]
+    """This host is the router to their network for every machine; the engine keeps bridges apart."""
+    for direction in ("-s", "-d"):
+        rule = ["DOCKER-USER", direction, SUBNET, "-j", "ACCEPT"]
         there = subprocess.run(["iptables", "-C", *rule], capture_output=True, check=False).returncode == 0
         if there == (action == "-D"):
             run("iptables", action, *rule)
