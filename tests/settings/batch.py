@@ -108,14 +108,6 @@ class Live:
         return [peer.ip_block.cidr for peer in peers if peer.ip_block]
 
     @cached_property
-    def newest_job(self) -> Any:
-        """The Job that was made last."""
-        from kubernetes import client
-
-        jobs: Any = client.BatchV1Api().list_namespaced_job(self.odoo.namespace).items
-        return max(jobs, key=lambda job: job.metadata.creation_timestamp)
-
-    @cached_property
     def labels(self) -> dict[str, str]:
         """Labels of Odoo's namespace."""
         return dict(self.odoo.cluster.core.read_namespace(self.odoo.namespace).metadata.labels)
@@ -289,12 +281,6 @@ BATCH = (
     Setting("odoo_k8s_dns_cidrs", ["192.0.2.53/32"], lambda live: "192.0.2.53/32" in live.egress, True),
     Setting("odoo_k8s_db_connect_timeout", 4, service("connect_timeout"), ["4"]),
     Setting("odoo_k8s_db_sslmode", "verify-ca", service("sslmode"), ["verify-ca"]),
-    Setting(
-        "odoo_k8s_job_timeout",
-        1700,
-        lambda live: live.newest_job.spec.active_deadline_seconds,
-        1700,
-    ),
     Setting(
         "odoo_master_password",
         "the-other-master-password",

@@ -127,6 +127,8 @@ CASES = (
     Rendered("odoo_k8s_session_db_user", "shop", "__odoo_k8s_service_file", "user=shop"),
     Rendered("odoo_k8s_session_db_name", "shop", "serve.yaml.j2", "postgresql:///shop?service"),
     Rendered("odoo_k8s_data_claim", "files", "serve.yaml.j2", "claimName: files"),
+    # A Job that was done before is not done again when this is set back.
+    Rendered("odoo_k8s_job_timeout", 1700, "job.yaml.j2", "activeDeadlineSeconds: 1700"),
     Rendered("odoo_k8s_attachment_storage", "file", "job.yaml.j2", "ODOO_ATTACHMENT_STORAGE, value: file"),
     Rendered("odoo_k8s_image_languages", ["fr", "de"], "__odoo_k8s_debian_args", "'LANGUAGES': 'fr de'"),
     Rendered("odoo_k8s_image_pdf", False, "__odoo_k8s_debian_args", "'PDF': '0'"),
