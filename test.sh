@@ -191,7 +191,7 @@ lint() {
   check "mypy, minikube" env -C tests/minikube mypy --config-file "$PWD/pyproject.toml" --cache-dir "$PWD/.mypy_cache" conftest.py test_minikube.py
   # Its package is found from its own folder.
   check "mypy, explorer" env -C tests/explorer mypy --config-file "$PWD/pyproject.toml" --cache-dir "$PWD/.mypy_cache" explorer conftest.py test_machines.py
-  check "shellcheck" shellcheck install_dep.sh lock_dep.sh test.sh teardown.sh tests/ansible_test.sh tests/compatibility.sh tests/newest.sh tests/minikube/bin/docker .ci/run images/vm/init images/minikube/kindnet images/minikube/node-start images/minikube/preload images/node/rootfs/usr/local/sbin/*
+  check "shellcheck" shellcheck install_dep.sh lock_dep.sh test.sh teardown.sh tests/ansible_test.sh tests/compatibility.sh tests/newest.sh tests/minikube/bin/docker tests/given/official/entrypoint.sh .ci/run images/vm/init images/minikube/kindnet images/minikube/node-start images/minikube/preload images/node/rootfs/usr/local/sbin/*
   check "antsibull-changelog" antsibull-changelog lint
   check "antsibull-docs" lint_documentation
   check "ansible-test sanity" tests/ansible_test.sh sanity
