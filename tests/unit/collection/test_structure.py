@@ -32,8 +32,7 @@ LONG: dict[str, int] = {
     "roles/postgres_primary/vars/main.yml": 1,
     "roles/postgres_replica/vars/main.yml": 1,
     "inventory/wiring/all/deployment.yml": 1,
-    "inventory/wiring/all/postgres.yml": 3,
-    "inventory/wiring/nginx.yml": 1,
+    "inventory/wiring/all/postgres.yml": 2,
     "inventory/wiring/postgres.yml": 2,
 }
 

@@ -92,3 +92,21 @@ def test_a_database_that_is_lost_is_not_created_anew(
             tmp_path, "postgres_primary", "main.yml", name, {**values, "postgres_primary_create_lost": True}
         )
         assert again == ""
+
+
+@pytest.mark.parametrize(("role", "tasks"), [("k8s_cluster", "context_check.yml"), ("prometheus_k8s", "main.yml")])
+@pytest.mark.parametrize(
+    ("login", "refused"),
+    [
+        ({}, False),
+        ({"registry": "r.example", "username": "pull", "password": "sesame"}, False),
+        ({"registry": "r.example", "username": "pull", "password": ""}, True),
+        ({"password": "sesame"}, True),
+    ],
+)
+def test_half_a_login_is_refused(tmp_path: Path, role: str, tasks: str, login: dict[str, str], refused: bool) -> None:
+    """By its name; the password is not said."""
+    variable = f"{role}_registry_login"
+    said = refusal(tmp_path, role, tasks, "Refuse half a log-in", {variable: login})
+    assert (f"{variable} needs registry, username and password" in said) == refused
+    assert "sesame" not in said
