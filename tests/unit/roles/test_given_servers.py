@@ -47,8 +47,10 @@ def test_collectors_that_a_release_lacks_are_not_named(evaluate: Evaluate) -> No
 
 def test_clients_of_postgresql(evaluate: Evaluate) -> None:
     """The nodes that the inventory or the list names, and the networks that somebody adds."""
-    wiring = yaml.safe_load((ROOT / "inventory/wiring/all/postgres.yml").read_text(encoding="utf-8"))
-    variables = {name: value for name, value in wiring.items() if name.startswith("postgres_client_")}
+    wiring: dict[str, Any] = {}
+    for part in ("deployment", "postgres"):
+        wiring |= yaml.safe_load((ROOT / f"inventory/wiring/all/{part}.yml").read_text(encoding="utf-8"))
+    variables = {name: value for name, value in wiring.items() if name.startswith(("postgres_client_", "deployment_node"))}
     variables |= {"deployment_nodes": {"cluster": {"address": "192.168.99.100"}}}
     cases: dict[str, Any] = {"listed": {}, "with_pods": {"postgres_client_networks": ["10.20.0.0/16"]}}
     told = evaluate(variables, cases, [{"ansible.builtin.debug": {"msg": "{{ postgres_client_addresses }}"}}])
