@@ -67,6 +67,8 @@ packages() {
     have shellcheck || echo shellcheck
     have wrk || echo wrk
     have psql || echo postgresql-client
+    have pdftoppm || echo poppler-utils
+    have tesseract || echo tesseract-ocr
   fi
   case $hypervisor in
     virtualbox) have VBoxManage || echo virtualbox ;;

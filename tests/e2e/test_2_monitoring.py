@@ -12,23 +12,15 @@ import requests
 from support.deployment import Cluster, Deployment, eventually
 from support.odoo import BUNDLE, LOGIN_PAGE, STATIC, Door, Odoo, references
 from support.panels import problems
+from support.prometheus import Prometheus
 from support.promql import metrics
 
 SCRAPE = 15  # seconds between two readings
 
 
 @pytest.fixture(scope="module")
-def namespace(deployment: Deployment) -> str:
-    """Where Prometheus is."""
-    workload = deployment.cluster.workload(deployment.name, field_selector="metadata.name=prometheus")
-    return str(workload.metadata.namespace)
-
-
-@pytest.fixture(scope="module")
-def prometheus(deployment: Deployment, namespace: str) -> Prometheus:
-    port = deployment.cluster.node_ports(namespace, "prometheus")["http"]
-    login = deployment.cluster.login(namespace)
-    return Prometheus(f"http://{next(iter(deployment.nodes.values()))}:{port}", login)
+def prometheus(deployment: Deployment) -> Prometheus:
+    return Prometheus(deployment)
 
 
 @pytest.fixture(scope="module")
@@ -37,30 +29,6 @@ def page(prometheus: Prometheus) -> dict[str, Any]:
     answer = prometheus.http.get(f"{prometheus.url}/user/dashboards.json", timeout=10)
     assert answer.status_code == 200, f"{answer.url} answered {answer.status_code}"
     return dict(answer.json())
-
-
-class Prometheus:
-    def __init__(self, url: str, login: tuple[str, str] | None) -> None:
-        self.url = url
-        self.http = requests.Session()
-        self.http.auth = login
-        self.http.trust_env = False
-
-    def api(self, path: str, **parameters: str) -> Any:
-        answer = self.http.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=10)
-        assert answer.status_code == 200, f"{answer.url} answered {answer.status_code}"
-        return answer.json()["data"]
-
-    def targets(self) -> dict[tuple[str, str], tuple[str, str]]:
-        """{(job, instance): (health, last error)}"""
-        active = self.api("targets", state="active")["activeTargets"]
-        return {(t["labels"]["job"], t["labels"]["instance"]): (t["health"], t["lastError"]) for t in active}
-
-    def assert_up(self, *jobs: str) -> None:
-        targets = {name: state for name, state in self.targets().items() if name[0] in jobs}
-        assert {job for job, _unused in targets} == set(jobs)
-        down = {name: error for name, (health, error) in targets.items() if health != "up"}
-        assert not down, f"down: {down}"
 
 
 @pytest.mark.monitoring
@@ -79,9 +47,9 @@ def test_alert_rules_are_evaluated(prometheus: Prometheus) -> None:
 
 
 @pytest.mark.monitoring
-def test_cadvisor_runs_on_every_node(cluster: Cluster, namespace: str) -> None:
+def test_cadvisor_runs_on_every_node(cluster: Cluster, prometheus: Prometheus) -> None:
     """cAdvisor runs on every node"""
-    status = cluster.apps.read_namespaced_daemon_set("cadvisor", namespace).status
+    status = cluster.apps.read_namespaced_daemon_set("cadvisor", prometheus.namespace).status
     assert status.number_ready == len(cluster.core.list_node().items)
 
 

@@ -50,7 +50,9 @@ def test_clients_of_postgresql(evaluate: Evaluate) -> None:
     wiring: dict[str, Any] = {}
     for part in ("deployment", "postgres"):
         wiring |= yaml.safe_load((ROOT / f"inventory/wiring/all/{part}.yml").read_text(encoding="utf-8"))
-    variables = {name: value for name, value in wiring.items() if name.startswith(("postgres_client_", "deployment_node"))}
+    variables = {
+        name: value for name, value in wiring.items() if name.startswith(("postgres_client_", "deployment_node"))
+    }
     variables |= {"deployment_nodes": {"cluster": {"address": "192.168.99.100"}}}
     cases: dict[str, Any] = {"listed": {}, "with_pods": {"postgres_client_networks": ["10.20.0.0/16"]}}
     told = evaluate(variables, cases, [{"ansible.builtin.debug": {"msg": "{{ postgres_client_addresses }}"}}])
