@@ -8,6 +8,7 @@ terminal's Ctrl-C reaches us alone; it gets SIGTERM from the kernel when we are 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -27,6 +28,7 @@ from runner.scrub import Scrubber
 
 EVENTS = "ODOO_DEPLOY_EVENTS_FD"
 PATIENCE = 15.0  # seconds a program gets to end after Ctrl-C
+GIVES_WAY = 10  # nice value: about a tenth of what others get, all of it when nobody else wants it
 TAIL = 20  # lines of output kept for messages
 
 
@@ -53,9 +55,11 @@ def run(
     env: dict[str, str] | None = None,
     on_event: Callable[[dict[str, Any]], None] = lambda event: None,
     on_tick: Callable[[], None] = lambda: None,
+    gives_way: bool = False,
 ) -> Ended:
     """Runs argv in the checkout to its end, in any thread.
 
+    gives_way: other programs get the processor first.
     Ends it first when a signal raises Interrupted, or on_tick raises Stopped.
     """
     job = uuid.uuid4().hex
@@ -75,6 +79,8 @@ def run(
             start_new_session=True,
         )
         os.close(write_end)
+        if gives_way:
+            _give_way(process.pid)
         assert process.stdout is not None
         pump = _Pump(process.stdout.fileno(), read_end, log_file, on_event)
         try:
@@ -96,6 +102,14 @@ def run(
             process.stdout.close()
             os.close(read_end)
     return Ended(process.returncode, pump.tail)
+
+
+def _give_way(pid: int) -> None:
+    """Lowers a session's priority: its first process', and the session's own where the kernel weighs sessions."""
+    with contextlib.suppress(ProcessLookupError):  # it has ended already
+        os.setpriority(os.PRIO_PROCESS, pid, GIVES_WAY)
+    with contextlib.suppress(OSError):  # a kernel without autogroups (sched(7))
+        Path(f"/proc/{pid}/autogroup").write_text(str(GIVES_WAY))
 
 
 def _stop(process: subprocess.Popen[bytes], pump: _Pump, job: str, at_once: Callable[[], bool] = lambda: False) -> None:

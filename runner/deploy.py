@@ -146,8 +146,9 @@ class Run:
         relay = Relay(self.at_once)
         options = {"waits_for": step.ahead.waits_for, "extra": self.args.extra_vars, "verbose": self.args.verbose}
         result = self.pool.submit(
-            engine.play, step.ahead.playbook, step.ahead_log, relay, step=step.number, phase="prepare", **options
-        )
+            engine.play, step.ahead.playbook, step.ahead_log, relay, step=step.number, phase="prepare", gives_way=True,
+            **options,
+        )  # fmt: skip
         self.at_work.append(Work(step, "prepare", result, relay, self.clock()))
 
     def settle(self) -> None:

@@ -191,10 +191,12 @@ def play(
     extra: Sequence[str] = (),
     verbose: int = 0,
     check: bool = False,
+    gives_way: bool = False,
 ) -> Played:
     """Runs one playbook to its end, in any thread, and returns what it did; raises Interrupted or Stopped.
 
     phase: the name of all of it; empty: plays that begin with Check are one phase, the others another.
+    gives_way: what the run waits for gets the processor first.
     """
     listener = _Listener(output, step, waits_for, phase)
     ended = child.run(
@@ -203,6 +205,7 @@ def play(
         env=environment(),
         on_event=listener,
         on_tick=output.tick,
+        gives_way=gives_way,
     )
     listener.played.ok = ended.returncode == 0
     listener.played.tail = ended.tail

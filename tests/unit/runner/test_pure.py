@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from runner import cli, completion, inventory, lock, main, paths, preflight, procs, report, scrub
+from runner import child, cli, completion, inventory, lock, main, paths, preflight, procs, report, scrub
 from runner.exits import Failure
 from runner.journal import RUNNING, VERIFIED, Journal
 from runner.steps import HEADING, QUESTION, STEPS, format_steps, parse_steps
@@ -395,3 +395,12 @@ def test_a_new_member_of_group_docker(
     monkeypatch.setattr(os, "getuid", lambda: uid)
     expected = ["sg", "docker", "-c", "python3 run.py -e 'a=b c'"] if through else ["python3", "run.py", "-e", "a=b c"]
     assert main._with_docker(["python3", "run.py", "-e", "a=b c"]) == expected
+
+
+def test_what_is_done_ahead_gives_way(tmp_path: Path) -> None:
+    """The program and what it starts later."""
+    look = "import os, subprocess, time; time.sleep(0.5); print(subprocess.check_output(['nice'], text=True))"
+    for gives_way, niceness in (True, child.GIVES_WAY), (False, os.nice(0)):
+        ended = child.run([sys.executable, "-c", look], tmp_path / "log", gives_way=gives_way)
+        assert ended.returncode == 0
+        assert [line for line in ended.tail if line] == [str(niceness)]
