@@ -96,6 +96,7 @@ class Run:
     verified: dict[int, list[Event]] = field(default_factory=dict)
     failed: tuple[Step, engine.Played, float] | None = None
     spans: list[Span] = field(default_factory=list)
+    noted: set[str] = field(default_factory=set)
     at_once: threading.Event = field(default_factory=threading.Event)  # a second Ctrl-C came
     began: float = field(default_factory=time.monotonic)
 
@@ -179,7 +180,7 @@ class Run:
         wait([work.result for work in self.at_work], timeout=0.2, return_when="FIRST_COMPLETED")
         self.output.tick()
         for work in list(self.at_work):
-            work.relay.pass_on(self.output)
+            work.relay.pass_on(self.output, self.noted)
             if work.result.done():
                 self.at_work.remove(work)
                 self.spans.append(Span(work.step.number, work.step.title, work.phase, work.began, self.clock()))
@@ -244,7 +245,7 @@ class Run:
         while not all(work.result.done() for work in ending):
             wait([work.result for work in ending], timeout=0.2)
             for work in self.at_work:
-                work.relay.pass_on(self.output)
+                work.relay.pass_on(self.output, self.noted)
         for work in ending:
             self.at_work.remove(work)
             if work.phase == "apply":

@@ -233,10 +233,14 @@ class Relay:
     def close(self) -> None:
         pass
 
-    def pass_on(self, output: Output) -> None:
-        """Tells the output what has come so far, in its order."""
+    def pass_on(self, output: Output, noted: set[str]) -> None:
+        """Tells the output what has come so far, in its order; noted: notes of this run, each of which is told once."""
         while not self.told.empty():
             event, fields = self.told.get()
+            if event == "note":
+                if fields["message"] in noted:
+                    continue
+                noted.add(fields["message"])
             output.emit(event, **fields)
 
 

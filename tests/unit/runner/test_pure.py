@@ -14,6 +14,7 @@ import pwd
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 import pytest
 
 from runner import child, cli, completion, inventory, lock, main, paths, preflight, procs, report, scrub
+from runner.events import JsonOutput, PlainOutput, Relay
 from runner.exits import Failure
 from runner.journal import RUNNING, VERIFIED, Journal
 from runner.steps import HEADING, QUESTION, STEPS, format_steps, parse_steps
@@ -370,8 +372,6 @@ def test_completion(typed: str, offered: str) -> None:
 
 
 def test_every_event_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
-    from runner.events import JsonOutput
-
     JsonOutput().emit("note", step=1, message="two\nlines ✔")
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1
@@ -404,3 +404,13 @@ def test_what_is_done_ahead_gives_way(tmp_path: Path) -> None:
         ended = child.run([sys.executable, "-c", look], tmp_path / "log", gives_way=gives_way)
         assert ended.returncode == 0
         assert [line for line in ended.tail if line] == [str(niceness)]
+
+
+def test_a_note_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """What was done ahead says what the step itself says again."""
+    noted: set[str] = set()
+    for message in ("one", "one", "two"):
+        relay = Relay(threading.Event())
+        relay.emit("note", step=4, message=message)
+        relay.pass_on(PlainOutput(), noted)
+    assert capsys.readouterr().out == "  one\n  two\n"
