@@ -18,7 +18,7 @@ from runner import engine, inventory, journal, nodes, paths, preflight, procs, r
 from runner.events import Event, Output, Relay
 from runner.exits import Exit, Failure, Interrupted
 from runner.schedule import Span
-from runner.steps import STEPS, Step, format_steps
+from runner.steps import STEPS, Ahead, Step, format_steps
 
 PLAYBOOKS = 3  # at work at a time
 
@@ -75,6 +75,7 @@ class Work:
     result: Future[Any]  # of engine.Played or verify.Verified
     relay: Relay
     began: float
+    log: str = ""  # of what is done ahead
 
 
 @dataclass
@@ -113,9 +114,10 @@ class Run:
         """Applies all steps; raises Failure for the first that fails, after what explains it was looked at."""
         waiting = list(self.args.steps)
         ahead = [
-            step
+            (step, part)
             for step in waiting
             if self.diary.step(step.number).get("state") not in (journal.APPLIED, journal.VERIFIED)
+            for part in step.ahead
         ]
         while waiting or self.numbers("apply"):
             preparing = self.numbers("prepare")
@@ -124,11 +126,12 @@ class Run:
             ready = [step for step in schedule.startable(waiting, pending, cluster) if step.number not in preparing]
             for step in ready[: self.room]:
                 waiting.remove(step)
-                ahead = [other for other in ahead if other != step]
+                ahead = [(other, part) for other, part in ahead if other != step]
                 self.apply(step)
-            for step in schedule.preparable(ahead, pending, cluster)[: self.room]:
-                ahead.remove(step)
-                self.prepare(step)
+            idle = [(step, part) for step, part in ahead if step.number not in preparing]
+            for step, part in schedule.preparable(idle, pending, cluster)[: self.room]:
+                ahead.remove((step, part))
+                self.prepare(step, part)
             self.turn()
 
     def numbers(self, phase: str) -> set[int]:
@@ -140,17 +143,15 @@ class Run:
         """How many more playbooks may be at work."""
         return max(0, PLAYBOOKS - len(self.numbers("apply") | self.numbers("prepare")))
 
-    def prepare(self, step: Step) -> None:
+    def prepare(self, step: Step, part: Ahead) -> None:
         """Begins what can be done of the step ahead."""
-        assert step.ahead
-        self.output.emit("step.preparing", step=step.number, title=step.title, playbook=step.ahead.playbook)
+        self.output.emit("step.preparing", step=step.number, title=step.title, playbook=part.playbook)
         relay = Relay(self.at_once)
-        options = {"waits_for": step.ahead.waits_for, "extra": self.args.extra_vars, "verbose": self.args.verbose}
+        options = {"waits_for": part.waits_for, "extra": self.args.extra_vars, "verbose": self.args.verbose}
         result = self.pool.submit(
-            engine.play, step.ahead.playbook, step.ahead_log, relay, step=step.number, phase="prepare", gives_way=True,
-            **options,
-        )  # fmt: skip
-        self.at_work.append(Work(step, "prepare", result, relay, self.clock()))
+            engine.play, part.playbook, part.log, relay, step=step.number, phase="prepare", gives_way=True, **options
+        )
+        self.at_work.append(Work(step, "prepare", result, relay, self.clock(), part.log))
 
     def settle(self) -> None:
         """Verifies what is applied and not verified yet; raises Failure."""
@@ -193,14 +194,14 @@ class Run:
         seconds = round(self.clock() - work.began, 1)
         self.changed += played.changed
         if played.ok:
-            self.prepared[step.number] = played.changed
+            self.prepared[step.number] = self.prepared.get(step.number, 0) + played.changed
             self.output.emit("step.prepared", step=step.number, changed=played.changed, seconds=seconds)
             return
-        log = paths.shown(paths.LOG / step.ahead_log)
-        self.diary.record(step.number, state=journal.FAILED, error=played.cause, log=log)
+        log = paths.LOG / work.log
+        self.diary.record(step.number, state=journal.FAILED, error=played.cause, log=paths.shown(log))
         self.end_others(keep=set())
         message = f'step {step.number} "{step.title}" failed in {played.phase or "its start"}: {played.cause}'
-        raise self.failure(Exit.STEP_FAILED, "STEP_FAILED", message, paths.LOG / step.ahead_log)
+        raise self.failure(Exit.STEP_FAILED, "STEP_FAILED", message, log)
 
     def applied(self, work: Work) -> None:
         """Takes up a playbook's end."""

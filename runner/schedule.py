@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from runner.steps import STEPS, Step
+from runner.steps import STEPS, Ahead, Step
 
 DECLARED = "embedded"  # the kind of cluster whose address stands in nodes.yml
 
@@ -21,11 +21,11 @@ def startable(waiting: Sequence[Step], pending: Collection[int], cluster: str) -
     return [step for step in waiting if not _needs(step, cluster) & set(pending)]
 
 
-def preparable(waiting: Sequence[Step], pending: Collection[int], cluster: str) -> list[Step]:
-    """Those of the waiting steps of which something can be done ahead; the parameters are startable's."""
-    return [
-        step for step in waiting if step.ahead and not (_addresses(step.ahead.addresses_of, cluster) & set(pending))
-    ]
+def preparable(ahead: Sequence[tuple[Step, Ahead]], pending: Collection[int], cluster: str) -> list[tuple[Step, Ahead]]:
+    """What can be done ahead now, of each step the first that is left; the other parameters are startable's."""
+    first = {step.number: (step, part) for step, part in reversed(ahead)}.values()
+    needs = {part: set(part.needs) | _addresses(part.addresses_of, cluster) for _step, part in ahead}
+    return [(step, part) for step, part in reversed(first) if not needs[part] & set(pending)]
 
 
 def stands_on(step: Step) -> set[int]:

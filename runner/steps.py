@@ -26,13 +26,18 @@ class Link:
 class Ahead:
     """What can be done of a step before what it needs is there. The step's own playbook does it too, if need be."""
 
-    name: str  # of the playbook
+    name: str  # of the playbook and the log
     waits_for: str
+    needs: tuple[int, ...] = ()  # as a step's
     addresses_of: int = 0  # as a step's
 
     @property
     def playbook(self) -> str:
         return f"{self.name}.yml"
+
+    @property
+    def log(self) -> str:
+        return f"ahead-{self.name}.log"
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Step:
     waits_for: str
     needs: tuple[int, ...] = ()  # steps that have to be applied before
     addresses_of: int = 0  # the step that makes the addresses it needs, where nodes.yml does not declare them
-    ahead: Ahead | None = None
+    ahead: tuple[Ahead, ...] = ()  # one after the other
     links: tuple[Link, ...] = ()
     credentials: tuple[tuple[str, str], ...] = ()  # (what, path under .deploy/)
 
@@ -56,10 +61,6 @@ class Step:
     @property
     def log(self) -> str:
         return f"step-{self.number}-{self.name}.log"
-
-    @property
-    def ahead_log(self) -> str:
-        return f"step-{self.number}-{self.name}-ahead.log"
 
 
 STEPS = (
@@ -83,7 +84,10 @@ STEPS = (
         "odoo",
         "the Odoo pods to be ready",
         needs=(1, 3),
-        ahead=Ahead("odoo_image", "Odoo's image"),
+        ahead=(
+            Ahead("odoo_image", "Odoo's image"),
+            Ahead("odoo_image_load", "Odoo's image in the cluster", needs=(1,)),
+        ),
         links=(Link("Odoo, by the cluster", "kubernetes", "http://{address}:{port}/", "odoo"),),
         credentials=(("Odoo login admin, password", "secrets/odoo_admin_password"),),
     ),
@@ -93,7 +97,7 @@ STEPS = (
         "nginx",
         "the proxies to answer",
         needs=(4,),
-        ahead=Ahead("nginx_machines", "the proxies' machines", addresses_of=1),
+        ahead=(Ahead("nginx_machines", "the proxies' machines", addresses_of=1),),
         links=(Link("Odoo, through {name}", "nginx", "http://{address}/"),),
     ),
 )

@@ -131,7 +131,7 @@ def test_applied(step):
     assert "UNVERIFIED" not in os.environ, "the standby does not stream"
 '''
 STEPS = ("cluster", "monitoring", "postgres", "odoo", "nginx")
-AHEAD = ("odoo_image", "nginx_machines")
+AHEAD = ("odoo_image", "odoo_image_load", "nginx_machines")
 
 
 @dataclass

@@ -132,6 +132,7 @@ def test_independent_steps_run_side_by_side(checkout: Checkout) -> None:
     order = begun(events)
     assert order[:3] == [("started", 1), ("started", 3), ("preparing", 4)]
     assert order.index(("prepared", 4)) < order.index(("started", 4))
+    assert order.count(("prepared", 4)) == 2  # its image made, and brought into the cluster
     assert order.index(("preparing", 5)) < order.index(("prepared", 5)) < order.index(("started", 5))
     assert order.index(("started", 2)) < order.index(("started", 4))
     applied = [event["step"] for event in events if event["event"] == "phase.started" and event["phase"] == "verify"]
@@ -159,7 +160,7 @@ def test_a_failure_ahead_is_the_steps(checkout: Checkout) -> None:
     assert (
         'step 4 "Deploys Odoo app on Minikube" failed in prepare: pg1: Look at odoo_image: odoo_image is not' in output
     )
-    assert "  log:   .deploy/log/step-4-odoo-ahead.log" in output
+    assert "  log:   .deploy/log/ahead-odoo_image.log" in output
     assert output.splitlines()[-1] == "  go on: ./run.py --yes"
     assert checkout.journal()["steps"]["4"]["state"] == "failed"
     assert checkout.run("--yes").returncode == 0

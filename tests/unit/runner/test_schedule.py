@@ -9,7 +9,11 @@ import itertools
 import pytest
 
 from runner.schedule import Span, bars, critical_path, preparable, stands_on, startable
-from runner.steps import STEPS, parse_steps
+from runner.steps import STEPS, Ahead, Step, parse_steps
+
+
+def ahead_of(waiting: str) -> list[tuple[Step, Ahead]]:
+    return [(step, part) for step in parse_steps(waiting) for part in step.ahead]
 
 
 def begin(waiting: str, pending: str, cluster: str = "embedded") -> list[int]:
@@ -49,8 +53,17 @@ def test_what_may_begin(waiting: str, pending: str, cluster: str, may: list[int]
     ],
 )
 def test_what_may_be_done_ahead(waiting: str, pending: str, cluster: str, may: list[int]) -> None:
-    found = preparable(parse_steps(waiting), {int(number) for number in pending.split()}, cluster)
-    assert [step.number for step in found] == may
+    found = preparable(ahead_of(waiting), {int(number) for number in pending.split()}, cluster)
+    assert [step.number for step, _part in found] == may
+    assert all(part == step.ahead[0] for step, part in found)
+
+
+def test_an_image_is_loaded_once_there_is_a_cluster() -> None:
+    """Its second part waits for step 1, and for the first part."""
+    left = ahead_of("1-5")[1:]
+    assert "odoo_image_load" not in [part.name for _step, part in preparable(left, {1, 2, 3, 4, 5}, "embedded")]
+    assert "odoo_image_load" in [part.name for _step, part in preparable(left, {2, 3, 4, 5}, "embedded")]
+    assert "odoo_image_load" not in [part.name for _step, part in preparable(ahead_of("1-5"), {2, 3, 4, 5}, "embedded")]
 
 
 @pytest.mark.parametrize("cluster", ["", "embedded", "minikube", "context"])
