@@ -14,6 +14,7 @@ author: Odoo Deploy contributors (@odoo-deploy)
 description:
   - Every option that Odoo's own parser knows is passed on, merged with the role's, or refused with a reason.
   - An option that Odoo's parser does not know belongs to an addon and is passed on.
+positional: role, secret
 options:
   _input:
     description: The person's options.
@@ -23,6 +24,10 @@ options:
     description: The role's options; a person's value wins where it is passed on.
     type: dict
     required: true
+  secret:
+    description: The person's options that go into a Secret; what the role reads or refuses is no less refused there.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -46,7 +51,8 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# What the parsers of 14 and 19 know (odoo/tools/config.py), as options of the file or of the command line.
+# What the parsers of 14 and 19 know (odoo/tools/config.py), as options of the file or of the command line. Those of 15
+# to 18 know nothing that neither of them knows.
 SHARED = _names("""
     addons_path admin_passwd config csv_internal_sep data_dir db_host db_maxconn db_name db_password db_port db_sslmode
     db_template db_user dbfilter dev_mode email_from http_enable http_interface http_port import_partial init
@@ -72,6 +78,20 @@ KNOWN = {
 """),
 }
 
+# Other names that the parser of some series takes for an option: xmlrpc* to 18, import_image_* in 19, the others in 14
+# or in 17 and 18. Where both are set Odoo ends, or one of them is lost.
+ALIASES = {
+    "xmlrpc": "http_enable",
+    "xmlrpc_interface": "http_interface",
+    "xmlrpc_port": "http_port",
+    "import_image_maxbytes": "import_file_maxbytes",
+    "import_image_regex": "import_url_regex",
+    "import_image_timeout": "import_file_timeout",
+    "geoip_database": "geoip_city_db",
+    "osv_memory_age_limit": "transient_age_limit",
+}
+
+_MISNAMED = " is no name of an option: a word in lower case, as Odoo reads it"
 _COMMAND = "it is an action of the command line, not a setting of a server"
 _TESTS = "tests do not run in a pod that serves"
 _DATABASE = "pods find the primary themselves: set {}"
@@ -82,7 +102,7 @@ _DEMO = "set odoo_k8s_demo"
 
 # Why an option is refused. A value that is the role's own is no reason to refuse.
 REFUSED = {
-    **dict.fromkeys(("admin_passwd", "smtp_password", "proxy_access_token", "smtp_ssl_private_key_filename"), _SECRET),
+    **dict.fromkeys(("admin_passwd", "smtp_password", "proxy_access_token"), _SECRET),
     "db_password": _DATABASE.format("odoo_k8s_db_password"),
     "db_host": _DATABASE.format("odoo_k8s_db_hosts"),
     "db_port": _DATABASE.format("odoo_k8s_db_port"),
@@ -122,14 +142,14 @@ REFUSED = {
 MERGED = ("addons_path", "server_wide_modules")
 
 MEMORY = ("limit_memory_soft", "limit_memory_hard", "limit_memory_soft_gevent", "limit_memory_hard_gevent")
-# Least value of options that are whole numbers. limit_*: 0 is no limit.
+# Least value of options that are whole numbers, and of those that need not be whole.
 NUMBERS = {
     "workers": 1,
     "max_cron_threads": 1,
     "db_maxconn": 1,
     "db_maxconn_gevent": 1,
-    "limit_request": 0,
-    "limit_time_cpu": 0,
+    "limit_request": 1,
+    "limit_time_cpu": 1,
     "limit_time_real": 1,
     "limit_time_real_cron": -1,
     "limit_time_worker_cron": 0,
@@ -140,9 +160,13 @@ NUMBERS = {
     "websocket_keep_alive_timeout": 1,
     "websocket_rate_limit_burst": 1,
 }
+DECIMALS = {"transient_age_limit": 0, "websocket_rate_limit_delay": 0}
+# Odoo takes 0 for no limit of memory and of a scheduled action's time alone.
 WHY = {
     "workers": "with 0 Odoo has no port for longpolling or websockets",
     "max_cron_threads": "the cron pod is there to run scheduled actions",
+    "limit_request": "with 0 a worker ends before its first request; a large number is no limit",
+    "limit_time_cpu": "with 0 a worker ends at once; a large number is no limit",
     "limit_time_real": "probes and a pod's end wait for as long as a request may take",
 }
 FLAGS = ("smtp_ssl", "unaccent", "reportgz", "default_productivity_apps", "skip_auto_install")
@@ -150,12 +174,20 @@ LOG_LEVELS = (
     "info", "debug_rpc", "warn", "test", "critical", "runbot", "debug_sql", "error", "debug", "debug_rpc_answer",
     "notset",
 )  # fmt: skip
+LOG_DB_LEVELS = ("debug", "info", "warning", "error", "critical")
 
+NAME = re.compile(r"^[a-z0-9_][a-z0-9_.-]*$")
 SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*(?:([kmgt])(?:i?b)?|b)?$", re.IGNORECASE)
+
+
+def _meaning(name: str) -> str:
+    """The option that Odoo takes this name for."""
+    return ALIASES.get(name, name)
 
 
 def disposition(name: str) -> str:
     """What becomes of an option: passed, merged or refused."""
+    name = _meaning(name)
     if name in REFUSED:
         return "refused"
     return "merged" if name in MERGED else "passed"
@@ -184,6 +216,12 @@ def _number(name: str, value: Any) -> int:
     return int(value)
 
 
+def _decimal(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not re.match(r"^\d+(\.\d+)?$", str(value).strip()):
+        raise ValueError(f"a number from {DECIMALS[name]} on")
+    return float(value)
+
+
 def _flag(value: Any) -> bool:
     text = str(value).strip().lower()
     if text in ("true", "yes", "on", "1"):
@@ -205,16 +243,24 @@ def _checked(name: str, value: Any) -> Any:
     """
     if isinstance(value, (list, tuple)):
         value = ",".join(str(part) for part in value)
-    if isinstance(value, Mapping) or "\n" in str(value) or "\r" in str(value):
+    # Each line break that YAML knows would end the option.
+    if value is None or isinstance(value, Mapping) or len(f"{value}.".splitlines()) > 1:
         raise ValueError("one line of text, a number, or a list")
+    name = _meaning(name)
     if name in MEMORY:
         return memory(value)
     if name in NUMBERS:
         return _number(name, value)
+    if name in DECIMALS:
+        return _decimal(name, value)
     if name in FLAGS:
         return _flag(value)
     if name == "log_level" and value not in LOG_LEVELS:
         raise ValueError("one of " + ", ".join(LOG_LEVELS))
+    if name == "log_db_level" and value not in LOG_DB_LEVELS:
+        raise ValueError("one of " + ", ".join(LOG_DB_LEVELS))
+    if name == "log_handler" and any(item.count(":") != 1 for item in _items(value)):
+        raise ValueError("a list of MODULE:LEVEL, such as odoo.addons.bus:DEBUG")
     return value
 
 
@@ -224,15 +270,47 @@ def _merged(name: str, own: list[str], given: list[str]) -> str:
     return ",".join(first + [item for item in second if item not in first])
 
 
-def odoo_config(given: Mapping[str, Any], role: Mapping[str, Any]) -> dict[str, Any]:
+def _twice(given: Mapping[str, Any], secret: Mapping[str, Any]) -> list[str]:
+    """An error for each option that is set in both variables, or by two of its names."""
+    both = [
+        f"odoo_k8s_secret_config: {name} is in odoo_k8s_config too; leave one out." for name in secret if name in given
+    ]
+    names = {**given, **secret}
+    pairs = [(old, new) for old, new in ALIASES.items() if old in names and new in names]
+    return both + [f"odoo_k8s_config: {old} is Odoo's other name of {new}; leave one out." for old, new in pairs]
+
+
+def _secret_error(name: str, value: Any, role: Mapping[str, Any]) -> str:
+    """Why an option cannot stand in the Secret; nothing if it can. The value is not repeated."""
+    if not NAME.match(name):
+        return _MISNAMED
+    meaning = _meaning(name)
+    if REFUSED.get(meaning, _SECRET) is not _SECRET:
+        return f": {REFUSED[meaning]}"
+    if meaning in MERGED or meaning in role:
+        return ": the pods are made for its value: set it in odoo_k8s_config"
+    try:
+        _checked(name, value)
+    except ValueError as error:
+        return f"; allowed is {error}"
+    return ""
+
+
+def odoo_config(
+    given: Mapping[str, Any], role: Mapping[str, Any], secret: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Merge a person's options (a mapping) with the role's (a mapping); see RETURN."""
-    options, errors = dict(role), []
+    hidden = dict(secret or {})
+    options, errors = dict(role), _twice(given, hidden)
     for name, value in given.items():
+        meaning = _meaning(name)
         if name in role and str(value).strip().lower() == str(role[name]).lower():
             continue
-        if name in REFUSED:
-            secret = REFUSED[name] is _SECRET or name == "db_password"
-            errors.append(f"odoo_k8s_config: {name}{'' if secret else f' is {value}'}: {REFUSED[name]}.")
+        if not NAME.match(name):
+            errors.append(f"odoo_k8s_config: {name!r}{_MISNAMED}.")
+        elif meaning in REFUSED:
+            told = REFUSED[meaning] is _SECRET or name == "db_password"
+            errors.append(f"odoo_k8s_config: {name}{'' if told else f' is {value}'}: {REFUSED[meaning]}.")
         elif name in MERGED:
             options[name] = _merged(name, _items(role.get(name, "")), _items(value))
         else:
@@ -240,6 +318,10 @@ def odoo_config(given: Mapping[str, Any], role: Mapping[str, Any]) -> dict[str, 
                 options[name] = _checked(name, value)
             except ValueError as error:
                 errors.append(f"odoo_k8s_config: {name} is {value}; allowed is {error}.")
+    for name, value in hidden.items():
+        wrong = _secret_error(name, value, role)
+        if wrong:
+            errors.append(f"odoo_k8s_secret_config: {name}{wrong}.")
     return {"options": options, "errors": errors}
 
 

@@ -21,12 +21,16 @@ WRONG = {
         ["odoo-deploy/nowhere:1", "ImagePull"],
     ),
     "an option that Odoo refuses": (
-        ["-e", '{"odoo_k8s_config": {"log_handler": "nonsense"}}'],
-        ["Job odoo-init-", "ValueError: dictionary update sequence element #0 has length 1"],
+        ["-e", '{"odoo_k8s_config": {"log_handler": "odoo:handlers"}}'],
+        ["Job odoo-init-", "TypeError: Level not an integer or a valid string"],
     ),
     "a secret in the ConfigMap": (
         ["-e", '{"odoo_k8s_config": {"smtp_password": "x"}}'],
         ["odoo_k8s_config: smtp_password: ", "move it to odoo_k8s_secret_config"],
+    ),
+    "an option of the role in the Secret": (
+        ["-e", '{"odoo_k8s_secret_config": {"workers": 9, "data_dir": "/data"}}'],
+        ["odoo_k8s_secret_config: workers: the pods are made for its value", "odoo_k8s_secret_config: data_dir: "],
     ),
     "options that a pod cannot have": (
         ["-e", '{"odoo_k8s_config": {"data_dir": "/data", "workers": 0, "limit_memory_hard": "much"}}'],

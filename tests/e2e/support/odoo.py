@@ -59,6 +59,22 @@ class Odoo:
     def pods(self, selector: str = WEB) -> list[Any]:
         return self.cluster.pods(self.namespace, selector)
 
+    def run(self, pod: str, *command: str, seconds: float = 60) -> str:
+        """Standard output of a command that must succeed in a pod."""
+        from kubernetes.stream import stream
+
+        # A client of its own: opening a stream changes what its requests are made with.
+        core = Cluster(self.deployment.kubeconfig).core
+        call = stream(
+            core.connect_get_namespaced_pod_exec, pod, self.namespace, container="odoo", command=list(command),
+            stdin=False, stdout=True, stderr=True, tty=False, _preload_content=False,
+        )  # fmt: skip
+        call.run_forever(timeout=seconds)
+        assert not call.is_open(), f"{pod}: {command[0]} has not ended within {seconds} s"
+        said = str(call.read_stdout())
+        assert call.returncode == 0, f"{pod}: {command[0]}: {call.read_stderr()[-2000:]}"
+        return said
+
     def log(self, pod: str, lines: int) -> str:
         text: str = self.cluster.core.read_namespaced_pod_log(pod, self.namespace, tail_lines=lines)
         return text

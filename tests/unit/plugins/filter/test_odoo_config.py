@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.odoo_deploy.stack.plugins.filter.odoo_config import (
+    ALIASES,
+    DECIMALS,
     FLAGS,
     KNOWN,
     MEMORY,
@@ -21,6 +25,8 @@ from ansible_collections.odoo_deploy.stack.plugins.filter.odoo_config import (
 )
 from ansible_collections.odoo_deploy.stack.plugins.filter.odoo_pod_memory import odoo_pod_memory
 
+DOCS = Path(__file__).resolve().parents[4] / "docs" / "odoo.md"
+COLUMNS = ("passed", "merged", "refused", "all")
 ROLE = {
     "db_name": "odoo", "http_port": 8069, "gevent_port": 8072, "workers": 2, "data_dir": "/var/lib/odoo",
     "list_db": False, "server_wide_modules": "base,rpc,web,odoo_deploy_server",
@@ -36,27 +42,38 @@ def merge(**given: Any) -> dict[str, Any]:
     return merged["options"]
 
 
-@pytest.mark.parametrize(
-    ("version", "counts"),
-    [(14, {"passed": 28, "merged": 2, "refused": 42}), (19, {"passed": 44, "merged": 2, "refused": 42})],
-)
-def test_every_option_is_passed_merged_or_refused(version: int, counts: dict[str, int]) -> None:
+def documented() -> dict[int, dict[str, int]]:
+    """The counts of docs/odoo.md, by version."""
+    rows = re.findall(r"^\| (\d+) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", DOCS.read_text(), re.MULTILINE)
+    return {int(version): dict(zip(COLUMNS, map(int, counts), strict=True)) for version, *counts in rows}
+
+
+@pytest.mark.parametrize("version", KNOWN)
+def test_every_option_is_passed_merged_or_refused(version: int) -> None:
     """The counts of docs/odoo.md add up to what Odoo's parser of that version knows."""
-    assert Counter(map(disposition, KNOWN[version])) == counts
-    assert sum(counts.values()) == len(KNOWN[version]) == {14: 72, 19: 88}[version]
+    counts = Counter(map(disposition, KNOWN[version]))
+    counts["all"] = counts.total()
+    print(version, dict(counts))
+    assert counts == documented()[version]
+    assert counts["all"] == len(KNOWN[version]) == {14: 72, 19: 88}[version]
 
 
 def test_the_tables_name_options_that_odoo_knows() -> None:
     known = KNOWN[14] | KNOWN[19]
-    assert set(REFUSED) | set(MERGED) | set(MEMORY) | set(NUMBERS) | set(FLAGS) <= known
-    assert not set(REFUSED) & (set(MERGED) | set(MEMORY) | set(NUMBERS) | set(FLAGS))
+    checked = set(MERGED) | set(MEMORY) | set(NUMBERS) | set(DECIMALS) | set(FLAGS)
+    assert set(REFUSED) | checked | set(ALIASES.values()) <= known
+    assert not set(REFUSED) & checked
+    assert not set(ALIASES) & checked
 
 
 VALUES: dict[str, Any] = {
     **dict.fromkeys(NUMBERS, "7"),
+    **dict.fromkeys((*DECIMALS, "osv_memory_age_limit"), "0.5"),
     **dict.fromkeys(FLAGS, "yes"),
     **dict.fromkeys(MEMORY, "3G"),
     "log_level": "warn",
+    "log_db_level": "error",
+    "log_handler": "odoo.sql_db:DEBUG",
 }
 
 
@@ -74,7 +91,7 @@ def test_what_becomes_of_each_option(name: str) -> None:
     if disposition(name) == "merged":
         assert set(merged["options"][name].split(",")) == {"text", *str(ROLE[name]).split(",")}
     else:
-        assert merged["options"][name] == {"7": 7, "yes": True, "3G": 3 << 30}.get(value, value)
+        assert merged["options"][name] == {"7": 7, "0.5": 0.5, "yes": True, "3G": 3 << 30}.get(value, value)
 
 
 def test_what_people_set_of_old_is_merged() -> None:
@@ -119,7 +136,24 @@ def test_sizes(value: Any, size: int) -> None:
         ({"smtp_ssl": "perhaps"}, "smtp_ssl is perhaps; allowed is true or false"),
         ({"log_level": "loud"}, "log_level is loud; allowed is one of info, debug_rpc"),
         ({"email_from": "a\n[other]"}, "allowed is one line of text"),
+        ({"email_from": "a\u2028b"}, "allowed is one line of text"),
         ({"email_from": {"a": 1}}, "allowed is one line of text"),
+        ({"smtp_user": None}, "smtp_user is None; allowed is one line of text"),
+        ({"limit_request": 0}, "limit_request is 0; allowed is a whole number from 1 on: with 0 a worker ends before"),
+        (
+            {"limit_time_cpu": 0},
+            "limit_time_cpu is 0; allowed is a whole number from 1 on: with 0 a worker ends at once",
+        ),
+        ({"transient_age_limit": "long"}, "transient_age_limit is long; allowed is a number from 0 on"),
+        ({"websocket_rate_limit_delay": True}, "allowed is a number from 0 on"),
+        ({"log_db_level": "loud"}, "log_db_level is loud; allowed is one of debug, info"),
+        ({"log_handler": "nonsense"}, "log_handler is nonsense; allowed is a list of MODULE:LEVEL"),
+        ({"log_handler": [":INFO", "a:b:c"]}, "allowed is a list of MODULE:LEVEL"),
+        ({"Data_Dir": "/data"}, "'Data_Dir' is no name of an option: a word in lower case"),
+        ({"xmlrpc_port": 80}, "xmlrpc_port is 80: pods listen on 8069 and 8072"),
+        ({"xmlrpc": False}, "xmlrpc is False: web pods serve"),
+        ({"import_image_timeout": "soon"}, "import_image_timeout is soon; allowed is a whole number"),
+        ({"a = b": 1}, "'a = b' is no name of an option"),
     ],
 )
 def test_what_is_wrong_is_said(given: dict[str, Any], error: str) -> None:
@@ -128,6 +162,45 @@ def test_what_is_wrong_is_said(given: dict[str, Any], error: str) -> None:
     assert len(merged["errors"]) == 1
     assert error in merged["errors"][0]
     assert merged["options"] == ROLE
+
+
+@pytest.mark.parametrize(("old", "new"), ALIASES.items())
+def test_two_names_of_one_option_are_refused(old: str, new: str) -> None:
+    errors = odoo_config({old: VALUES.get(new, "text"), new: VALUES.get(new, "text")}, ROLE)["errors"]
+    assert f"odoo_k8s_config: {old} is Odoo's other name of {new}; leave one out." in errors
+
+
+def test_a_limit_of_nothing_where_odoo_has_none() -> None:
+    """0 is no limit of memory and of a scheduled action's time."""
+    none = dict.fromkeys((*MEMORY, "limit_time_real_cron", "limit_time_worker_cron"), 0)
+    assert merge(**none).items() >= none.items()
+
+
+def test_what_goes_into_the_secret() -> None:
+    """Passwords, and options of addons; none of them into the ConfigMap."""
+    secret = {"smtp_password": "p%w: #x", "admin_passwd": "hush", "payment_key": 7}
+    assert odoo_config({}, ROLE, secret) == {"options": ROLE, "errors": []}
+
+
+@pytest.mark.parametrize(
+    ("secret", "error"),
+    [
+        ({"data_dir": "hush"}, "data_dir: a pod's disk is read-only but for /var/lib/odoo"),
+        ({"db_password": "hush"}, "db_password: pods find the primary themselves: set odoo_k8s_db_password."),
+        ({"xmlrpc_port": "hush"}, "xmlrpc_port: pods listen on 8069 and 8072"),
+        ({"workers": "hush"}, "workers: the pods are made for its value: set it in odoo_k8s_config."),
+        ({"addons_path": "hush"}, "addons_path: the pods are made for its value: set it in odoo_k8s_config."),
+        ({"smtp_port": "hush"}, "smtp_port; allowed is a whole number from 1 on."),
+        ({"smtp_password": "hush\nworkers = 0"}, "smtp_password; allowed is one line of text, a number, or a list."),
+        ({"Smtp_Password": "hush"}, "Smtp_Password is no name of an option"),
+        ({"email_from": "hush"}, "email_from is in odoo_k8s_config too; leave one out."),
+    ],
+)
+def test_what_does_not_go_into_the_secret(secret: dict[str, str], error: str) -> None:
+    """A file that Odoo reads last is no way around a refusal; its values are not repeated."""
+    (told,) = odoo_config({"email_from": "a@example.com"}, ROLE, secret)["errors"]
+    assert told.startswith("odoo_k8s_secret_config: " + error)
+    assert "hush" not in told
 
 
 @pytest.mark.parametrize("name", ["smtp_password", "admin_passwd", "db_password"])
