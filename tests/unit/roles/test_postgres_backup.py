@@ -6,15 +6,22 @@ from __future__ import annotations
 
 import configparser
 import importlib.util
+import ipaddress
 import json
 import re
 import subprocess
 import sys
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 ROLE = Path(__file__).parents[3] / "roles" / "postgres_backup"
 
@@ -202,6 +209,41 @@ def test_exchange_is_one_step_and_keeps_both(program: ModuleType, tmp_path: Path
 def test_bad_command_lines(program: ModuleType, argv: list[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         program.arguments(argv)
+
+
+DAY = timedelta(days=1)
+ADDRESS = (x509.IPAddress(ipaddress.ip_address("192.0.2.21")), x509.DNSName("192.0.2.21"))
+
+
+def ends_in(days: int, folder: Path) -> str:
+    """A certificate of pg1, whose authority is in the folder."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority")]), datetime.now(timezone.utc)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + days * DAY)
+    own = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    signed = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("pg1"), *ADDRESS]), critical=False)
+    (folder / "ca.crt").write_bytes(own.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    return signed.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def test_a_certificate_is_renewed_as_long_before_its_end_as_wanted(evaluate: Any, tmp_path: Path) -> None:
+    """30 days before it without the setting; an object store has none."""
+    known = {
+        "postgres_backup_address": "192.0.2.21",
+        "postgres_backup_repository": "pg2",
+        "postgres_backup_ca_certificate": str(tmp_path / "ca.crt"),
+        "__postgres_backup_answer": {"backup": {"certificate": ends_in(60, tmp_path)}},
+    }
+    roles = [yaml.safe_load((ROLE / part / "main.yml").read_text(encoding="utf-8")) for part in ("defaults", "vars")]
+    variables = roles[0] | roles[1] | known
+    cases: dict[str, dict[str, Any]] = {
+        "pg1": {},
+        "earlier": {"postgres_backup_certificate_renew_days": 61},
+        "store": {"postgres_backup_certificate_renew_days": 61, "postgres_backup_repository": ""},
+    }
+    variables["__postgres_backup_names"] = ["DNS:pg1", "IP:192.0.2.21", "DNS:192.0.2.21"]
+    told = evaluate(variables, cases, [{"ansible.builtin.debug": {"msg": "{{ __postgres_backup_certificate_due }}"}}])
+    assert told == {"pg1": False, "earlier": True, "store": False}
 
 
 SERVERS = {"pg1": "192.0.2.21", "pg2": "192.0.2.22"}
