@@ -383,7 +383,7 @@ def test_a_given_option_stands_once_and_wins(tmp_path: Path) -> None:
     rendered(tmp_path, "pg2", **on_disk_of("pg2"), postgres_backup_options=OWN)
     together = lines(tmp_path, "repository.conf") + lines(tmp_path, "pgbackrest.conf")
     for name, value in OWN.items():
-        wanted = value if isinstance(value, list) else [{False: "n"}.get(value, str(value))]
+        wanted = value if isinstance(value, list) else ["n" if value is False else str(value)]
         assert [line for line in together if line[1].startswith(f"{name}=")] == [
             ("global", f"{name}={one}") for one in wanted
         ], name

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[4]
 # In the place of kubernetes.core's. What is applied is there at once.
@@ -58,6 +60,7 @@ class ActionModule(ActionBase):
                 file.write(json.dumps({"state": args.get("state", "present")} | one) + "\\n")
         return {"changed": True, "result": {"results": [there(one) for one in told]}}
 """
+ROLE = [{"ansible.builtin.include_role": {"name": "odoo_deploy.stack.odoo_k8s"}}]
 OURS = {"odoo-deploy.deployment": "odoo"}
 NAMESPACE = {
     "kind": "Namespace",
@@ -82,17 +85,17 @@ Run = Callable[..., Ran]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """run(objects of the cluster, variable=value…)."""
+    """run(objects of the cluster or None if it does not answer, tasks other than the whole role, variable=value…)."""
     fake = tmp_path / "collections" / "ansible_collections" / "kubernetes" / "core" / "plugins" / "action"
     fake.mkdir(parents=True)
     (fake / "k8s_info.py").write_text(LOOKS)
     (fake / "k8s.py").write_text(ACTS)
     (tmp_path / "ansible.cfg").touch()
-    tasks = [{"ansible.builtin.include_role": {"name": "odoo_deploy.stack.odoo_k8s"}}]
     book = tmp_path / "play.yml"
-    book.write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]))
 
-    def role(cluster: list[dict[str, Any]], **variables: Any) -> Ran:
+    def role(cluster: list[dict[str, Any]] | None, tasks: list[dict[str, Any]] = ROLE, **variables: Any) -> Ran:
+        play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
+        book.write_text(json.dumps([play]))
         told = tmp_path / "told"
         told.write_text("")
         given = {
@@ -161,3 +164,36 @@ def test_rollback_takes_the_image_before_the_last_change(run: Run) -> None:
     refused = run([NAMESPACE, *history[1:]], odoo_k8s_rollback=True)
     assert "has not run another image than odoo:two, so there is nothing to go back to" in refused.said
     assert refused.told == []
+
+
+def test_another_database_is_refused_before_anything_is_told(run: Run) -> None:
+    """By what the Deployment and its Secret say, which are those that the role itself applied."""
+    first = run([NAMESPACE])
+    assert "failed=0" in first.said, first.said
+    deployed = [NAMESPACE, *(one for one in first.told if one["kind"] in ("Deployment", "Secret"))]
+    again = run(deployed)
+    assert "failed=0" in again.said, again.said
+    names = ("odoo_k8s_db_name", "odoo_k8s_session_db_name", "odoo_k8s_db_user", "odoo_k8s_session_db_user")
+    refused = run(deployed, **dict.fromkeys(names, "other"))
+    assert refused.told == []
+    for name, now in zip(names, ("odoo", "session_db", "odoo", "session_db"), strict=True):
+        assert re.search(f"{name} is other, but [^.]* {now}[:.]", refused.said), refused.said
+    assert run(deployed, odoo_k8s_state="absent", odoo_k8s_db_name="other").told[0]["state"] == "absent"
+
+
+def test_postgresql_is_not_told_of_another_database(run: Run) -> None:
+    """Before its first machine is looked at. A cluster that is not made yet, or does not answer, is not in its way."""
+    first = yaml.safe_load((ROOT / "playbooks" / "postgres.yml").read_text(encoding="utf-8"))[0]
+    assert first["hosts"] == "localhost"
+    deployed = [NAMESPACE, *(one for one in run([NAMESPACE]).told if one["kind"] in ("Deployment", "Secret"))]
+    there = {"odoo_k8s_kubeconfig": __file__}
+    refused = run(deployed, first["tasks"], odoo_k8s_db_name="other", **there)
+    assert "odoo_k8s_db_name is other, but Odoo's data is in odoo" in refused.said
+    for cluster, given in (
+        (deployed, there),
+        (deployed, {"odoo_k8s_db_name": "other", "odoo_k8s_kubeconfig": "/nonexistent"}),
+        (None, {"odoo_k8s_db_name": "other"} | there),
+    ):
+        passed = run(cluster, first["tasks"], **given)
+        assert "failed=0" in passed.said, passed.said
+        assert ("The cluster does not say" in passed.said) == (cluster is None)
