@@ -85,6 +85,22 @@ CASES: dict[str, tuple[int, dict[str, object], list[str]]] = {
             "postgres_backup_processes is 0: allowed is a whole number, 1 or more",
         ],
     ),
+    "options of pgBackRest": (
+        3,
+        {
+            "postgres_backup_options": {
+                "compres-level": 2,
+                "type": "full",
+                "repo1-path": "/elsewhere",
+                "compress-level": 2,
+            }
+        },
+        [
+            "postgres_backup_options has compres-level: pgBackRest takes no such option in its files, but compress",
+            "postgres_backup_options has type: pgBackRest takes no such option in its files",
+            "postgres_backup_options has repo1-path: give postgres_backup_repository",
+        ],
+    ),
     "odoo": (
         4,
         {"odoo_k8s_cpu_request": "100 m", "odoo_k8s_scratch_size": "1GB", "odoo_k8s_dns_cidrs": ["192.0.2.53"]},

@@ -392,3 +392,16 @@ def test_a_given_option_stands_once_and_wins(tmp_path: Path) -> None:
     assert {("global", "compress-type=zst"), ("global:archive-push", "archive-async=y")} <= set(
         lines(tmp_path, "pgbackrest.conf")
     )
+
+
+@pytest.mark.parametrize(("unknown", "refused"), [(None, ["compres-level"]), (["compress-level"], ["compress-level"])])
+def test_the_machines_answer_decides_which_options_are_unknown(
+    evaluate: Any, unknown: list[str] | None, refused: list[str]
+) -> None:
+    """Without one, the list of the newest pgBackRest."""
+    variables = yaml.safe_load((ROLE / "vars" / "main.yml").read_text(encoding="utf-8")) | {
+        "postgres_backup_options": {"compres-level": 2, "compress-level": 2},
+        "__postgres_backup_answer": {"backup": {"unknown_options": unknown}},
+    }
+    told = evaluate(variables, {"pg1": {}}, [{"ansible.builtin.debug": {"msg": "{{ __postgres_backup_refusals }}"}}])
+    assert [line.split(":")[0] for line in told["pg1"]] == [f"postgres_backup_options has {name}" for name in refused]
