@@ -76,6 +76,8 @@ backup:
     - C(backup.moved) is true where O(options) name another repository than the machine has now.
       C(backup.cipher_change) is V(turned_on), V(turned_off) or V(other_passphrase) where they would change the
       encryption of the one that it has, else empty.
+    - C(backup.unknown_options) are the names of O(options) that this machine's pgBackRest does not take in a file; null
+      where it is not installed.
     - C(backup.unread) has a line for each of O(calendars) and O(timespans) that this machine's systemd does not read.
   returned: always
   type: dict
@@ -89,7 +91,10 @@ backup:
 """
 
 import json
+import re
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +175,32 @@ def cipher_change(configured: dict[str, str], wanted: dict[str, Any], passphrase
     return "" if configured.get("repo1-cipher-pass") == passphrase else "other_passphrase"
 
 
+# How pgBackRest speaks of an option that it does not take: unknown, for a command line alone, of a stanza.
+NOT_TAKEN = re.compile(r"(?:contains (?:[a-z -]+ )?option|\]: option) '([^']+)'")
+
+
+def unknown_options(names: list[str]) -> list[str] | None:
+    """Those that this machine's pgBackRest does not take in a file; None where it is not installed.
+
+    It reads its files first and then its options, of which one is wrong: so it does nothing else.
+    """
+    if not shutil.which("pgbackrest"):
+        return None
+    # Anything else would be a second line, or a section.
+    odd = [name for name in names if not re.fullmatch(r"[a-z0-9-]+", name)]
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder, "pgbackrest.conf")
+        lines = [f"{name}=y\n" for name in names if name not in odd]
+        config.write_text("".join(["[global]\n", *lines]), encoding="ascii")
+        done = subprocess.run(
+            ["pgbackrest", f"--config={config}", f"--config-include-path={folder}", "--log-level-file=off",
+             "--log-level-console=warn", "--buffer-size=0", "server-ping"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+    told = set(NOT_TAKEN.findall(done.stdout))
+    return [name for name in names if name in odd or name in told]
+
+
 def idle_units(names: list[str]) -> list[str]:
     """Those of the units that are not both enabled and active."""
     done = subprocess.run(
@@ -227,6 +258,7 @@ def ask(asked: dict[str, Any]) -> dict[str, Any]:
         "missing_packages": missing_packages(asked["packages"]) if asked["packages"] else [],
         "idle_units": idle_units(asked["units"]) if asked["units"] else [],
         "unread": unread_times(asked),
+        "unknown_options": unknown_options(list(asked["options"])),
     }
     if asked["certificate"] and Path(asked["certificate"]).exists():
         told["certificate"] = Path(asked["certificate"]).read_text(encoding="ascii")

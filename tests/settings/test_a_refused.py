@@ -37,6 +37,24 @@ CASES: dict[str, tuple[int, dict[str, object], list[str]]] = {
         {"odoo_k8s_namespace": "odoo-e2e-other"},
         ["odoo_k8s_namespace is odoo-e2e-other, but this deployment's Odoo runs in", "Set it back; or remove the old"],
     ),
+    "the databases of Odoo": (
+        4,
+        {"odoo_k8s_db_name": "other", "odoo_k8s_session_db_user": "another"},
+        [
+            "odoo_k8s_db_name is other, but Odoo's data is in",
+            "odoo_k8s_session_db_user is another, but what is in the sessions' database belongs to",
+            "Set it back; or remove the old Odoo first (kubectl delete namespace",
+        ],
+    ),
+    # PostgreSQL's step would make the other one, and close Odoo's own to it.
+    "the databases of Odoo in PostgreSQL": (
+        3,
+        {"odoo_k8s_db_user": "another", "odoo_k8s_session_db_name": "other"},
+        [
+            "odoo_k8s_db_user is another, but what is in Odoo's database belongs to",
+            "odoo_k8s_session_db_name is other, but the sessions are in",
+        ],
+    ),
     "encryption": (
         3,
         {"postgres_backup_encrypted": True},
@@ -65,6 +83,22 @@ CASES: dict[str, tuple[int, dict[str, object], list[str]]] = {
             "postgres_backup_schedule_diff is Sun..Fri *-*-* 02:00: allowed is a time as systemd",
             "postgres_backup_jitter is soon: allowed is a span of time as systemd",
             "postgres_backup_processes is 0: allowed is a whole number, 1 or more",
+        ],
+    ),
+    "options of pgBackRest": (
+        3,
+        {
+            "postgres_backup_options": {
+                "compres-level": 2,
+                "type": "full",
+                "repo1-path": "/elsewhere",
+                "compress-level": 2,
+            }
+        },
+        [
+            "postgres_backup_options has compres-level: pgBackRest takes no such option in its files, but compress",
+            "postgres_backup_options has type: pgBackRest takes no such option in its files",
+            "postgres_backup_options has repo1-path: give postgres_backup_repository",
         ],
     ),
     "odoo": (

@@ -7,9 +7,9 @@ from __future__ import annotations
 import pytest
 from conftest import Deployment
 
-# A database of no series: the deployment's own is of Odoo 19, and is refused to all others.
+# Said to be of no series: the deployment's own database is of Odoo 19, and is refused to all others.
 EVERYTHING = """{
-  "odoo_k8s_db_name": "postgres", "odoo_image": "odoo.example.com/odoo:%(version)s", "odoo_k8s_version": "%(version)s",
+  "odoo_k8s_database_series": "", "odoo_image": "odoo.example.com/odoo:%(version)s", "odoo_k8s_version": "%(version)s",
   "odoo_k8s_max_replicas": 9,
   "odoo_k8s_base_url": "https://odoo.example.com", "odoo_k8s_demo": true, "odoo_k8s_log_format": "text",
   "odoo_k8s_ingress_cidrs": ["192.0.2.0/24", "2001:db8::/64"],

@@ -46,7 +46,7 @@ def began(
     hosts = tmp_path / "hosts.ini"
     silent = "ansible_host=127.0.0.1 ansible_port=1"
     local = "ansible_connection=local"
-    hosts.write_text(f"pg[1:2] {local}\nnginx[1:2] {local}\npg0 {silent}\nnginx0 {silent}\n")
+    hosts.write_text(f"pg[1:2] {local}\nnginx[1:2] {local}\npg0 {silent}\nnginx0 {silent}\n[postgres]\npg[0:2]\n")
     config = tmp_path / "ansible.cfg"
     config.touch()
     folder = json.dumps(

@@ -37,6 +37,7 @@ ANSWER = {
     "certificate_served": None,
     "running": True,
 }
+STREAMS = {"name": "pg2", "state": "streaming", "lag_bytes": 0}
 HANDED_ON = {
     "postgres_major_upgrade": {
         "postgres_ha_major_to": "postgres_major_to",
@@ -45,6 +46,7 @@ HANDED_ON = {
         "postgres_ha_backups": "postgres_backup_enabled",
         "postgres_ha_backup_machine": "postgres_backup_repository",
     },
+    "failover": {"postgres_ha_force_unfenced": "force_unfenced"},
     "psql": {"postgres_ha_database": "psql_database"},
     "postgres_upgrade": {"postgres_ha_upgrade_all": "postgres_upgrade_all"},
     "teardown": {
@@ -76,7 +78,7 @@ def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def play(folder: Path, collections: Path, name: str, patroni: bool = False, **extra: Any) -> str:
     """What a playbook says that must not get past its question; without an answer it is no."""
     servers = {
-        "pg1": ANSWER | {"role": "primary", "following": False, "patroni": patroni},
+        "pg1": ANSWER | {"role": "primary", "following": False, "patroni": patroni, "standbys": [STREAMS]},
         "pg2": ANSWER | {"role": "standby", "following": True, "patroni": patroni},
     }
     states = "{{ groups['postgres'] | map('extract', hostvars) | selectattr('postgres_common_state', 'defined')"
@@ -202,3 +204,45 @@ def test_entry_points_that_commands_share(
     said = play(tmp_path, collections, str(book), **extra)
     assert words in said
     assert extra.get("postgres_ha_told", "") in said
+
+
+def test_planned_work_is_announced_before_it_begins(tmp_path: Path, collections: Path) -> None:
+    """By tasks of one's own, once it is agreed to; what they refuse does not begin."""
+    own = tmp_path / "own.yml"
+    own.write_text(json.dumps([{"ansible.builtin.fail": {"msg": "{{ planned_work }} is announced"}}]))
+    role = {"name": "odoo_deploy.stack.postgres_ha", "tasks_from": "switchover"}
+    book = tmp_path / "book.yml"
+    book.write_text(
+        json.dumps([{
+            "hosts": "postgres", "gather_facts": False, "any_errors_fatal": True,
+            "vars": {
+                "postgres_ha_to": "pg2", "postgres_ha_yes": True, "postgres_ha_planned_work": str(own),
+                "__postgres_ha_lock_folder": f"{tmp_path}/{{{{ inventory_hostname }}}}",
+            },
+            "tasks": [{"ansible.builtin.import_role": role}],
+        }])
+    )  # fmt: skip
+    said = play(tmp_path, collections, str(book))
+    assert "switchover is announced" in said, said[-6000:]
+    assert "Demote" not in said
+
+
+def test_planned_work_is_announced_and_ends(evaluate: Any, tmp_path: Path) -> None:
+    """Where tasks for it are named, with what they are told; the end also where a run goes on that was killed."""
+    own = tmp_path / "own.yml"
+    words = "{{ planned_work }} {{ planned_work_state | default('present') }} {{ planned_work_minutes | default('') }}"
+    own.write_text(json.dumps([{"ansible.builtin.debug": {"msg": words}}]))
+    text = (ROOT / "roles" / "postgres_ha" / "tasks" / "switchover.yml").read_text(encoding="utf-8")
+    begins, ends = (task for task in yaml.safe_load(text)[0]["block"] if task["name"].startswith("Announce"))
+    cases = {
+        f"{name} {question}".strip(): {
+            "postgres_ha_planned_work": path, "__postgres_ha_plan": {"question": question},
+        }
+        for name, path in (("own", str(own)), ("none", "")) for question in ("", "asked")
+    }  # fmt: skip
+    cases = {name.replace(" ", "_"): case for name, case in cases.items()}
+    silent = {"ansible.builtin.debug": {"msg": "silent"}}
+    before, after = (evaluate({}, cases, [silent, task]) for task in (begins, ends))
+    nothing = dict.fromkeys(("none", "none_asked"), "silent")
+    assert before == nothing | {"own": "silent", "own_asked": "switchover present 10"}
+    assert after == nothing | dict.fromkeys(("own", "own_asked"), "switchover absent ")

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 from ha_play import began, part, said
 
@@ -89,3 +90,20 @@ def test_a_trial_run_takes_nothing(tmp_path: Path) -> None:
     assert "pg1 came to the end" in said(began(tmp_path, "switchover", [part("lock", "switchover")], "--check"))
     assert holders(tmp_path) == {}
     assert not (tmp_path / "pg1").exists()
+
+
+def test_a_lock_holds_as_long_as_its_command_may_take(tmp_path: Path) -> None:
+    """From when it is taken, and from when it is renewed."""
+
+    def copied(name: str) -> dict[str, Any]:
+        folder = f"{tmp_path}/{{{{ inventory_hostname }}}}"
+        copy = {"ansible.builtin.command": {"argv": ["cp", f"{folder}/holder.json", f"{folder}/{name}"]}}
+        return {**copy, "when": "inventory_hostname == 'pg1'"}
+
+    longer = part("renew", "rejoin")
+    longer["vars"] |= {"postgres_ha_lock_lifetime": 88}
+    taken = part("lock", "rejoin")
+    taken["vars"] |= {"postgres_ha_lock_lifetime": 77}
+    done = said(began(tmp_path, "rejoin", [taken, copied("taken"), longer, copied("renewed")]))
+    assert "pg1 came to the end" in done, done
+    assert [json.loads((tmp_path / "pg1" / name).read_text())["lifetime"] for name in ("taken", "renewed")] == [77, 88]

@@ -6,15 +6,22 @@ from __future__ import annotations
 
 import configparser
 import importlib.util
+import ipaddress
 import json
 import re
 import subprocess
 import sys
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 ROLE = Path(__file__).parents[3] / "roles" / "postgres_backup"
 
@@ -204,6 +211,41 @@ def test_bad_command_lines(program: ModuleType, argv: list[str]) -> None:
         program.arguments(argv)
 
 
+DAY = timedelta(days=1)
+ADDRESS = (x509.IPAddress(ipaddress.ip_address("192.0.2.21")), x509.DNSName("192.0.2.21"))
+
+
+def ends_in(days: int, folder: Path) -> str:
+    """A certificate of pg1, whose authority is in the folder."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority")]), datetime.now(timezone.utc)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + days * DAY)
+    own = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    signed = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("pg1"), *ADDRESS]), critical=False)
+    (folder / "ca.crt").write_bytes(own.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    return signed.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def test_a_certificate_is_renewed_as_long_before_its_end_as_wanted(evaluate: Any, tmp_path: Path) -> None:
+    """30 days before it without the setting; an object store has none."""
+    known = {
+        "postgres_backup_address": "192.0.2.21",
+        "postgres_backup_repository": "pg2",
+        "postgres_backup_ca_certificate": str(tmp_path / "ca.crt"),
+        "__postgres_backup_answer": {"backup": {"certificate": ends_in(60, tmp_path)}},
+    }
+    roles = [yaml.safe_load((ROLE / part / "main.yml").read_text(encoding="utf-8")) for part in ("defaults", "vars")]
+    variables = roles[0] | roles[1] | known
+    cases: dict[str, dict[str, Any]] = {
+        "pg1": {},
+        "earlier": {"postgres_backup_certificate_renew_days": 61},
+        "store": {"postgres_backup_certificate_renew_days": 61, "postgres_backup_repository": ""},
+    }
+    variables["__postgres_backup_names"] = ["DNS:pg1", "IP:192.0.2.21", "DNS:192.0.2.21"]
+    told = evaluate(variables, cases, [{"ansible.builtin.debug": {"msg": "{{ __postgres_backup_certificate_due }}"}}])
+    assert told == {"pg1": False, "earlier": True, "store": False}
+
+
 SERVERS = {"pg1": "192.0.2.21", "pg2": "192.0.2.22"}
 S3 = {
     "postgres_backup_repository": "",
@@ -341,7 +383,7 @@ def test_a_given_option_stands_once_and_wins(tmp_path: Path) -> None:
     rendered(tmp_path, "pg2", **on_disk_of("pg2"), postgres_backup_options=OWN)
     together = lines(tmp_path, "repository.conf") + lines(tmp_path, "pgbackrest.conf")
     for name, value in OWN.items():
-        wanted = value if isinstance(value, list) else [{False: "n"}.get(value, str(value))]
+        wanted = value if isinstance(value, list) else ["n" if value is False else str(value)]
         assert [line for line in together if line[1].startswith(f"{name}=")] == [
             ("global", f"{name}={one}") for one in wanted
         ], name
@@ -350,3 +392,16 @@ def test_a_given_option_stands_once_and_wins(tmp_path: Path) -> None:
     assert {("global", "compress-type=zst"), ("global:archive-push", "archive-async=y")} <= set(
         lines(tmp_path, "pgbackrest.conf")
     )
+
+
+@pytest.mark.parametrize(("unknown", "refused"), [(None, ["compres-level"]), (["compress-level"], ["compress-level"])])
+def test_the_machines_answer_decides_which_options_are_unknown(
+    evaluate: Any, unknown: list[str] | None, refused: list[str]
+) -> None:
+    """Without one, the list of the newest pgBackRest."""
+    variables = yaml.safe_load((ROLE / "vars" / "main.yml").read_text(encoding="utf-8")) | {
+        "postgres_backup_options": {"compres-level": 2, "compress-level": 2},
+        "__postgres_backup_answer": {"backup": {"unknown_options": unknown}},
+    }
+    told = evaluate(variables, {"pg1": {}}, [{"ansible.builtin.debug": {"msg": "{{ __postgres_backup_refusals }}"}}])
+    assert [line.split(":")[0] for line in told["pg1"]] == [f"postgres_backup_options has {name}" for name in refused]

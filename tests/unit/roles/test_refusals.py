@@ -56,6 +56,7 @@ def refusal(tmp_path: Path, role: str, tasks: str, name: str, variables: dict[st
 def test_a_namespace_of_others_is_refused(tmp_path: Path, role: str, found: list[Any], refused: bool) -> None:
     variable = {"odoo_k8s": "odoo_k8s_adopt_namespace", "prometheus_k8s": "prometheus_k8s_adopt_namespace"}[role]
     values = {f"{role}_namespace": "n", f"{role}_deployment": "odoo", f"__{role}_namespace_found": {"resources": found}}
+    values["odoo_k8s_state"] = "present"
     name = "Make sure that the namespace is the deployment's own"
     said = refusal(tmp_path, role, "namespace.yml", name, {**values, variable: False})
     assert bool(said) is refused
@@ -110,3 +111,27 @@ def test_half_a_login_is_refused(tmp_path: Path, role: str, tasks: str, login: d
     said = refusal(tmp_path, role, tasks, "Refuse half a log-in", {variable: login})
     assert (f"{variable} needs registry, username and password" in said) == refused
     assert "sesame" not in said
+
+
+@pytest.mark.parametrize(
+    ("restart", "changes", "words"),
+    [
+        (True, [], ""),
+        (True, ["raised"], ""),
+        (False, [], "run again with postgres_common_restart=true when it suits"),
+        (True, ["lowered", "raised"], "raise and lower these in two runs"),
+    ],
+)
+def test_a_restart_that_is_not_wanted_is_refused(tmp_path: Path, restart: bool, changes: list[str], words: str) -> None:
+    """With the setting that needs it."""
+    state = {"pending_restart": {"shared_buffers": "1GB"}, "floor_changes": changes}
+    said = refusal(
+        tmp_path,
+        "postgres_common",
+        "restart.yml",
+        "Check that the restart is wanted and can be ordered",
+        {"postgres_common_restart": restart, "postgres_common_state": state},
+    )
+    assert bool(said) == bool(words)
+    assert words in said
+    assert not words or "localhost needs a restart for shared_buffers" in said

@@ -18,7 +18,8 @@ ROLES = Path(__file__).resolve().parents[3] / "roles"
 class Rendered(NamedTuple):
     """A variable, a value that is not its default, where it is read, and what stands there then.
 
-    It is read in an expression or a template of the role, or in an argument of a task, FILE#NAME OF THE TASK#ARGUMENT.
+    It is read in an expression or a template of the role, or in an argument of a task, FILE#NAME OF THE TASK#ARGUMENT;
+    the argument "when" is the task's condition, True or False.
     """
 
     variable: str
@@ -26,6 +27,9 @@ class Rendered(NamedTuple):
     where: str
     stands: str
 
+
+# What a server without data answers.
+EMPTY = {"role": "empty", "configured": False, "patroni": False, "epoch": None, "control": None, "timeline": 0}
 
 # What a role is told by facts, by its inventory, or by its own tasks before it renders.
 TOLD: dict[str, dict[str, Any]] = {
@@ -67,9 +71,18 @@ TOLD: dict[str, dict[str, Any]] = {
         "postgres_backup_version": "15",
         "postgres_backup_memory": 1024,
     },
-    "container_image": {},
+    "container_image": {
+        "container_image_base": "debian:12",
+        "container_image_context": "/srv/context",
+        "__container_image_here": {"images": [{"Id": "sha256:0a"}]},
+    },
     "node_exporter": {"ansible_default_ipv4": {"address": "192.0.2.21"}},
-    "postgres_common": {"postgres_common_version": "15"},
+    "postgres_common": {
+        "postgres_common_version": "15",
+        "postgres_common_members": {"pg1": "192.0.2.21", "pg2": "192.0.2.22"},
+        "postgres_common_states": [EMPTY | {"name": "pg1"}, EMPTY | {"name": "pg2"}],
+        "postgres_common_records": [],
+    },
     "postgres_ha": {},
     "postgres_replica": {},
     "prometheus_k8s": {
@@ -94,6 +107,7 @@ MMDEBSTRAP = "base.yml#Make the base image from Debian's packages#cmd"
 BACKUP = "tls.yml#Issue the machine's certificate"
 SERVER = "tls.yml#Issue the server's certificate"
 VOTER = "tls.yml#Have the voter's certificate"
+CONTEXT = "context.yml#Copy the Dockerfiles, fetch the wheels and take the addons out of their repositories"
 WARM = "warm.yml#Ask for the files of Odoo's first pages"
 
 CASES = (
@@ -156,6 +170,10 @@ CASES = (
     Rendered(
         "container_image_security_mirror", "http://near.test/sec", MMDEBSTRAP, "deb http://near.test/sec bookworm-sec"
     ),
+    # The name of a context is read in place of its files.
+    Rendered("container_image_key", "0123abcd", "__container_image_contents", "0123abcd"),
+    Rendered("container_image_key", "0123abcd", "main.yml#Read what the image is made of#when", "False"),
+    Rendered("container_image_refresh", True, "main.yml#Pull the base image#when", "True"),
     Rendered("container_image_pockets", ["bookworm-backports"], MMDEBSTRAP, " bookworm-backports main"),
     Rendered(
         "k8s_cluster_base_image", "debian:12", "embedded.yml#Build the node's image#container_image_base", "debian:12"
@@ -190,6 +208,7 @@ CASES = (
         "install.yml#Add the repository#signed_by",
         "https://pg.test/key",
     ),
+    Rendered("postgres_common_initial_primary", "pg2", "__postgres_common_plan.on", "'create': ['pg2']"),
     Rendered("postgres_patroni_wait", 77, "adopt.yml#Wait until the standby streams#following_within", "77"),
     Rendered(
         "postgres_replica_wait",
@@ -210,6 +229,13 @@ CASES = (
     Rendered(
         "odoo_k8s_addons_folders", ["/srv/addons"], "context.yml#Read what the addons are made of#paths", "/srv/addons"
     ),
+    Rendered(
+        "odoo_k8s_image_dir",
+        str(ROLES / "odoo_k8s" / "meta"),
+        f"{CONTEXT}#cmd",
+        "odoo_k8s/meta/argument_specs.yml",
+    ),
+    Rendered("odoo_k8s_image_dir", str(ROLES / "odoo_k8s" / "meta"), "__odoo_k8s_context_sources", "argument_specs:"),
     Rendered("odoo_k8s_backup_dir", "/srv/dumps", "backup.yml#Dump the database#folder", "/srv/dumps"),
     Rendered("odoo_k8s_visitor_remove", True, "visitor.yml#Keep what the user logs in by#odoo_k8s_visitor", "{}"),
     Rendered("nginx_cache_certificate_days", 90, "certificate.yml#Have the proxy's certificate#certificate_days", "90"),
@@ -228,7 +254,7 @@ CASES = (
 
 
 def argument(role: str, where: str) -> str:
-    """The text of an argument of a task, wherever it stands: of its module, its variables, or its environment."""
+    """The text of an argument of a task, wherever it stands: of its module, its variables, its environment, or when."""
     file, name, key = where.split("#")
 
     def tasks(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -239,6 +265,9 @@ def argument(role: str, where: str) -> str:
     (task,) = (
         task for task in tasks(yaml.safe_load((ROLES / role / "tasks" / file).read_text())) if task.get("name") == name
     )
+    if key == "when":
+        conditions = task[key] if isinstance(task[key], list) else [task[key]]
+        return f"{{{{ ({') and ('.join(conditions)}) | string }}}}"
     (found,) = (options[key] for options in task.values() if isinstance(options, dict) and key in options)
     return str(found)
 
@@ -256,7 +285,7 @@ def test_a_setting_stands_where_its_role_writes_it(evaluate: Evaluate, role: str
     """It is not there without the setting, so the test sees a wire that is cut."""
     wanted = [case for case in CASES if case.variable.startswith(f"{role}_")]
     hosts: dict[str, dict[str, Any]] = {}
-    for case in wanted:
+    for number, case in enumerate(wanted):
         file = ROLES / role / "templates" / case.where
         if "#" in case.where:
             reading = argument(role, case.where)
@@ -264,13 +293,13 @@ def test_a_setting_stands_where_its_role_writes_it(evaluate: Evaluate, role: str
             reading = f"{{{{ lookup('ansible.builtin.template', '{file}') }}}}"
         else:
             reading = f"{{{{ {case.where} | string }}}}"
-        hosts[f"{case.variable}-before"] = {"reading": reading}
-        hosts[case.variable] = {"reading": reading, case.variable: case.value}
+        hosts[f"before-{number}"] = {"reading": reading}
+        hosts[f"set-{number}"] = {"reading": reading, case.variable: case.value}
     told = evaluate(variables(role), hosts, [{"ansible.builtin.debug": {"msg": "{{ reading }}"}}])
     assert wanted
-    for case in wanted:
-        assert case.stands in str(told[case.variable]), told[case.variable]
-        assert case.stands not in str(told[f"{case.variable}-before"]), case.variable
+    for number, case in enumerate(wanted):
+        assert case.stands in str(told[f"set-{number}"]), told[f"set-{number}"]
+        assert case.stands not in str(told[f"before-{number}"]), case.variable
 
 
 def test_every_setting_is_of_a_role_that_is_rendered() -> None:

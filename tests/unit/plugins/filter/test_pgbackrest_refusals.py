@@ -32,3 +32,35 @@ def test_an_option_that_follows_from_a_variable_is_refused(name: str, instead: s
 def test_no_option_is_no_refusal() -> None:
     """Of a role's default, an empty dict."""
     assert pgbackrest_refusals({}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("compres-level", "compress-level"),
+        ("repo1-retention-ful", "repo1-retention-full"),
+        ("repo-bundle", "repo1-bundle"),
+        ("type", ""),
+        ("Compress-Level\n", ""),
+        ("repo1-bundle", None),
+        ("repo12-bundle", None),
+        ("tcp-keep-alive-idle", None),
+    ],
+)
+def test_an_option_that_no_pgbackrest_takes_is_refused(name: str, meant: str | None) -> None:
+    """By the newest one's, where the machine's own cannot be asked."""
+    refused = pgbackrest_refusals([name])
+    assert bool(refused) == (meant is not None)
+    for sentence in refused:
+        assert sentence.startswith(f"postgres_backup_options has {name}: pgBackRest takes no such option in its files")
+        assert not meant or sentence.endswith(f", but {meant}.")
+
+
+def test_the_machines_own_pgbackrest_knows_better() -> None:
+    """It takes what is newer than the list, and does not take what is newer than itself; rules hold all the same."""
+    assert pgbackrest_refusals(["brand-new"], []) == []
+    (refused,) = pgbackrest_refusals(["compress-type", "repo1-symlink"], ["repo1-symlink"])
+    assert "repo1-symlink: pgBackRest takes no such option" in refused
+    assert "but repo1-symlink" not in refused
+    (refused,) = pgbackrest_refusals(["repo1-path"], [])
+    assert "postgres_backup_repository" in refused

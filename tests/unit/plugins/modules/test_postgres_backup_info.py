@@ -58,3 +58,33 @@ def test_times_that_systemd_does_not_read_are_named(tmp_path: Path, monkeypatch:
     diff, jitter = info.unread_times(wrong)
     assert diff.startswith("diff is Sun..Fri *-*-* 02:00: allowed is a time as systemd's OnCalendar has it")
     assert jitter.startswith("jitter is soon: allowed is a span of time")
+
+
+PGBACKREST = """#!/bin/sh
+for word in "$@"; do case $word in --config=*) config=${word#--config=} ;; esac; done
+echo "$*" >> $(dirname "$0")/asked
+while read -r line; do case $line in
+  "[global]" | delta=y | repo1-path=y) ;;
+  type=y) echo "WARN: configuration file contains command-line only option 'type'" ;;
+  pg1-path=y) echo "WARN: configuration file contains stanza-only option 'pg1-path' in global section 'global'" >&2 ;;
+  repo300-path=y) echo "ERROR: [031]: option 'repo300-path' key exceeds maximum of 256" >&2; exit 31 ;;
+  *) echo "WARN: configuration file contains invalid option '${line%=y}'" ;;
+esac; done < $config
+echo "ERROR: [032]: '0' is not allowed for 'buffer-size' option" >&2
+exit 32
+"""
+
+
+def test_options_that_pgbackrest_does_not_take_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All at once, by a command that ends before it does anything; nobody is asked where it is not installed."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert info.unknown_options(["delta"]) is None
+    program = tmp_path / "pgbackrest"
+    program.write_text(PGBACKREST)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    wrong = ["type", "delt", "pg1-path", "odd\nrepo1-path", "repo300-path"]
+    assert info.unknown_options(["delta", *wrong, "repo1-path"]) == wrong
+    assert info.unknown_options(["delta", "repo1-path"]) == []
+    assert info.unknown_options([]) == []
+    assert all("--buffer-size=0" in asked for asked in (tmp_path / "asked").read_text().splitlines())
