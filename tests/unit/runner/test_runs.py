@@ -112,7 +112,7 @@ def test_a_verification_fails(checkout: Checkout) -> None:
 
 
 def test_a_step_is_verified_beside_the_next_ones_playbook(checkout: Checkout) -> None:
-    events = checkout.events("--yes", "--steps", "3-5", TAKE_odoo="8")
+    events = checkout.events("--yes", "--steps", "3-5", TAKE_postgres="10", TAKE_odoo="8")
     told = [(event["event"], event["step"]) for event in events if event["event"] in ("step.started", "step.finished")]
     assert told[:3] == [("step.started", 3), ("step.started", 4), ("step.finished", 3)]
     assert told.index(("step.finished", 4)) < told.index(("step.finished", 5))
@@ -154,8 +154,8 @@ def test_what_is_in_place_is_not_prepared(checkout: Checkout) -> None:
 
 def test_a_failure_ahead_is_the_steps(checkout: Checkout) -> None:
     """Nothing goes on beside it; the log that is named has it, and the next run does it again."""
-    with checkout.running("--yes", TAKE_cluster="60", BREAK_odoo_image="1") as process:
-        output = process.communicate(timeout=40)[0]
+    with checkout.running("--yes", TAKE_cluster="60", TAKE_postgres="60", BREAK_odoo_image="1") as process:
+        output = process.communicate(timeout=50)[0]
     assert process.returncode == 1
     assert (
         'step 4 "Deploys Odoo app on Minikube" failed in prepare: pg1: Look at odoo_image: odoo_image is not' in output
