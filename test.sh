@@ -92,6 +92,7 @@ readonly memory=${XDG_CACHE_HOME:-$HOME/.cache}/odoo-deploy/passed
 rm -rf "$results"
 mkdir -p "$results" "$memory"
 git rev-parse --is-inside-work-tree > /dev/null 2>&1 || fresh=true # without git we cannot know what changed
+unset ODOO_DEPLOY_DIR ODOO_DEPLOY_NODES VAGRANT_DOTFILE_PATH ANSIBLE_CACHE_PLUGIN_CONNECTION # of another deployment
 ./install_dep.sh --tests || exit 1
 PATH=$PWD/.deploy/venv/bin:$PATH
 export PYTHONDONTWRITEBYTECODE=1 ANSIBLE_CONFIG=$PWD/ansible.cfg

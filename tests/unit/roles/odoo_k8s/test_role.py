@@ -93,8 +93,8 @@ def run(tmp_path: Path) -> Run:
     (tmp_path / "ansible.cfg").touch()
     book = tmp_path / "play.yml"
 
-    def role(cluster: list[dict[str, Any]] | None, tasks: list[dict[str, Any]] = ROLE, **variables: Any) -> Ran:
-        play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
+    def role(cluster: list[dict[str, Any]] | None, tasks: list[dict[str, Any]] | None = None, **variables: Any) -> Ran:
+        play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks or ROLE}
         book.write_text(json.dumps([play]))
         told = tmp_path / "told"
         told.write_text("")
