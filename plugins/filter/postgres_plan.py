@@ -87,7 +87,8 @@ _value:
       server that is the primary in the end. C(on) maps each act to the servers it is done on, C(steps) is the same in
       the order of the acts. C(again) says that the servers have to be asked again after these acts. C(after) is why the
       command fails in the end all the same. C(permit) is the one server that may start as the primary without an answer
-      of its peers. C(digest) differs where two plans do. C(taken) is the newest timeline that the databases have.
+      of its peers. C(digest) differs where two plans do. C(taken) is the newest timeline that the databases have,
+      C(timeline) the one that C(primary) will be on.
     - For V(record) and V(known), the record; empty if none is known, or two contradict each other.
   type: dict
 """
@@ -136,7 +137,12 @@ def postgres_plan(
     except (KeyError, TypeError, ValueError) as error:
         raise AnsibleFilterError(f"postgres_plan: cannot plan {command}: {error!r}") from error
     taken = topology.taken(plan.primary) if plan.primary in topology.by_name else 0
-    return {**plan.as_dict(), "permit": permitted(topology, plan), "taken": taken}
+    return {
+        **plan.as_dict(),
+        "permit": permitted(topology, plan),
+        "taken": taken,
+        "timeline": topology.to_be(plan),
+    }
 
 
 class FilterModule:

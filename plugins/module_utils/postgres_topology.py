@@ -19,7 +19,7 @@ from typing import Any, TypedDict
 
 
 class Epoch(TypedDict):
-    """Who became the primary last, as far as a machine knows; a higher number is later.
+    """Who became the primary last, or is about to, as far as a machine knows; a higher number is later.
 
     covers: the newest timeline that was known then. Where it is newer than the primary's own, that one was given up.
     """
@@ -116,11 +116,6 @@ class Plan:
         """Those on which one of the acts is done."""
         return list(dict.fromkeys(act.server for act in self.acts if act.act in acts))
 
-    def _record_first(self) -> bool:
-        """Whether a record is written before a server can accept writes."""
-        order = [act.act for act in self.acts if act.act in ("record", "start_alone", "promote")]
-        return order[:1] == ["record"] and len(set(order)) > 1
-
     def as_dict(self) -> dict[str, Any]:
         """For Ansible; C(on) maps an act to its servers, C(digest) tells two plans apart."""
         on: dict[str, list[str]] = {act: [] for act in ACTS}
@@ -131,7 +126,6 @@ class Plan:
             **shown,
             "question": self.question,
             "steps": [f"{act.server}: {ACTS[act.act]}" for act in self.acts],
-            "record_first": self._record_first(),
             "again": self.again,
             "after": self.after,
             "digest": hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:16],
@@ -290,6 +284,15 @@ class Topology:
             f" ({epoch['moment']}, epoch {epoch['number']})"
         )
 
+    def about_to_be(self, instead_of: str) -> str:
+        """The standby that a failover was about to promote, when it was cut off; empty if there is none."""
+        epoch = self.epoch_of(instead_of)
+        last = self.by_name.get(epoch["server"]) if epoch and epoch["server"] != instead_of else None
+        # The record is written before the promotion: until then the server's own timeline is an older one.
+        if not epoch or not last or not last["standby_signal"] or self.timeline(last["name"]) >= epoch["timeline"]:
+            return ""
+        return last["name"]
+
     def last(self, among: Sequence[str]) -> str:
         """The one of several stopped primaries that was the last, if the epoch decides that; else empty."""
         name = self.epoch["server"] if self.epoch and not self.disputed else ""
@@ -325,6 +328,12 @@ class Topology:
             and all(self.by_name[other].get("epoch") == epoch for other in self.reached())
             and all(record == epoch for record in self.records)
         )
+
+    def to_be(self, plan: Plan) -> int:
+        """The timeline that a plan's primary will be on; 0 where it has none yet."""
+        if plan.primary not in self.by_name:
+            return 0
+        return self.taken(plan.primary) + 1 if plan.servers("promote") else self.timeline(plan.primary)
 
     def next_epoch(self, name: str, timeline: int, moment: str) -> Epoch:
         """The record of this server as the primary: the last one if it is about just that, else a new one."""
@@ -427,6 +436,12 @@ def plan_start(topology: Topology, initial: str = "") -> Plan:
         return Plan(
             f"{chosen} holds the data of an old primary: {why}. Run playbooks/failover.yml, then playbooks/rejoin.yml."
             " Nothing was started."
+        )
+    promised = topology.about_to_be(chosen)
+    if promised:
+        return Plan(
+            f"A failover to {promised} was cut off before it promoted it: run playbooks/failover.yml again, then"
+            " playbooks/rejoin.yml. Nothing was started."
         )
     left = [name for name in former if name != chosen]
     return Plan(
@@ -640,19 +655,16 @@ def plan_failover(
             acts=(*stopping, *acts("start", waking)),
             again=True,
         )
+    # Before an old primary is off, so that it is not started when its machine comes back in between; and as it became.
     recording = acts("record", topology.reached(chosen))
-    epoch = topology.epoch_of(chosen)
-    # Where the timeline does not show that this one is the last, only the record does: it has to be there first.
-    older = topology.newer(chosen) or (epoch and epoch["covers"] > topology.timeline(chosen))
-    ahead = recording if chosen in former or older else []
     return Plan(
         summary=f"F{fence}, then {'start' if chosen in former else 'promote'} {chosen}.",
         question=f"Fail over to {chosen}? Transactions that did not reach it are lost",
         primary=chosen,
         acts=(
+            *recording,
             *stopping,
             *acts("suspend_sync", [chosen] if _alone(topology, chosen) else []),
-            *ahead,
             Act("start_alone" if chosen in former else "promote", chosen),
             *recording,
         ),

@@ -89,7 +89,7 @@ def test_record_decides_which_of_two_primaries_was_the_last() -> None:
     assert done(plan) == [("start_alone", "pg2"), ("leave", "pg1")]
     assert plan.after == "pg1 holds the data of an old primary, and pg2 took over: run playbooks/rejoin.yml."
     assert permitted(torn, plan) == "pg2"
-    assert done(plan_failover(torn))[:3] == [("fence", "pg1"), ("record", "pg2"), ("record", "pg1")]
+    assert done(plan_failover(torn))[:3] == [("record", "pg2"), ("record", "pg1"), ("fence", "pg1")]
 
 
 @pytest.mark.parametrize(
@@ -116,6 +116,17 @@ def test_last_primary_starts_alone() -> None:
     assert done(plan_start(pair)) == [("start_alone", "pg1")]
     asleep = of(server("pg1", "stopped"), server("pg2", "stopped", standby_signal=True, state="in archive recovery"))
     assert done(plan_start(asleep)) == [("start_alone", "pg1"), ("start", "pg2")]
+
+
+def test_a_failover_that_was_cut_off_before_its_promotion() -> None:
+    """It has recorded whom it promotes: the old primary is not started under its hands."""
+    promised = epoch(2, "pg2", 2)
+    pair = of(server("pg1", "stopped", epoch=promised), server("pg2", "standby", epoch=promised))
+    assert "A failover to pg2 was cut off before it promoted it: run playbooks/failover.yml" in plan_start(pair).refusal
+    plan = plan_failover(pair)
+    assert plan.primary == "pg2" and pair.to_be(plan) == 3  # nobody knows how far the first attempt came
+    running = of({**PAIR[0], "epoch": promised}, {**PAIR[1], "epoch": promised})
+    assert plan_start(running).refusal == "" and plan_start(running).primary == "pg1"
 
 
 def test_boot_guard_decides_while_somebody_is_silent() -> None:
@@ -229,7 +240,7 @@ def test_switchover_refuses(topology: Topology, to: str, words: str) -> None:
 def test_failover_of_a_silent_primary() -> None:
     plan = plan_failover(Topology([PAIR[1]], ["pg1", "pg2"]))
     assert plan.summary == "Fence pg1, then promote pg2."
-    assert done(plan) == [("power_off", "pg1"), ("promote", "pg2"), ("record", "pg2")]
+    assert done(plan) == [("record", "pg2"), ("power_off", "pg1"), ("promote", "pg2"), ("record", "pg2")]
     assert plan.again is False
 
 
@@ -277,9 +288,9 @@ def test_failover_refuses(topology: Topology, options: dict[str, Any], words: st
 def test_person_chooses_between_two_that_were_primaries() -> None:
     plan = plan_failover(of(*TORN), to="pg2")
     assert done(plan) == [
-        ("fence", "pg1"),
         ("record", "pg2"),
         ("record", "pg1"),
+        ("fence", "pg1"),
         ("start_alone", "pg2"),
         ("record", "pg2"),
         ("record", "pg1"),

@@ -168,6 +168,9 @@ def guard_refuses(world: World, one: int, permit: bool) -> bool:
             (machine.epoch[0], machine.epoch[2], machine.epoch[3]) if machine.epoch else (0, 0, one)
         )
         newer = peer.epoch is not None and peer.epoch[0] > number and peer.epoch[3] != one
+        promised = peer.epoch is not None and peer.epoch[3] == other and peer.epoch[1] > peer.timeline
+        if promised and peer.epoch and not (permit and number > peer.epoch[0]):
+            return True
         if not peer.signal or newer or peer.timeline > max(machine.timeline, covers if server == one else 0):
             return True
     return False
@@ -298,7 +301,10 @@ def act(world: World, step: topology.Act, plan: topology.Plan, command: Command,
         current = world.machines[primary]
         if command.gives_up and command.name == "failover":  # from here on it is decided
             world = world._replace(kept=world.kept & rows(current.data))
-        told = seen(world).next_epoch(plan.primary, current.timeline, "then")
+        timeline = (
+            current.timeline if current.writable or not plan.servers("promote") else max(current.timeline, taken) + 1
+        )
+        told = seen(world).next_epoch(plan.primary, timeline, "then")
         record = (told["number"], told["timeline"], told["covers"], primary)
         world = world.put(one, epoch=later(machine.epoch, record))
         yield world
@@ -319,9 +325,12 @@ def act(world: World, step: topology.Act, plan: topology.Plan, command: Command,
 
 
 @cache
-def carry_out(world: World, command: Command) -> tuple[list[World], topology.Plan, bool]:
-    """Every state that a command passes through, its last plan, and whether it came to its end."""
-    passed = [world]
+def carry_out(world: World, command: Command, meddled: int = 0) -> tuple[list[World], topology.Plan, bool]:
+    """Every state that a command passes through, its last plan, and whether it came to its end.
+
+    meddled: after which act somebody switches on every machine that is off, while the command goes on; 0: never.
+    """
+    done, passed = 0, [world]
     fenced: list[str] = []
     woken: list[str] = []
     while True:
@@ -341,6 +350,9 @@ def carry_out(world: World, command: Command) -> tuple[list[World], topology.Pla
         for step in plan.acts:
             try:
                 passed += [check(state) for state in act(passed[-1], step, plan, command, taken)]
+                done += 1
+                if done == meddled:
+                    passed.append(check(switched_on(passed[-1])))
             except Stopped:
                 if not (plan.again and step.act == "start"):
                     return passed, plan, False
@@ -348,6 +360,16 @@ def carry_out(world: World, command: Command) -> tuple[list[World], topology.Pla
             return passed, plan, True
         fenced += plan.servers("power_off")
         woken += plan.servers("start")
+
+
+def switched_on(world: World) -> World:
+    """Every machine has power, and starts its server if the boot guard lets it."""
+    for one, machine in enumerate(world.machines):
+        if not machine.on:
+            world = world.put(one, on=True)
+            if not guard_refuses(world, one, False):
+                world = started(world, one)
+    return world
 
 
 def events(world: World, most_rows: int) -> Iterator[tuple[str, World]]:
