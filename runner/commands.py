@@ -134,6 +134,17 @@ COMMANDS = (
     Command(("upgrade",), "upgrade.yml", "Rolls the deployment to the versions of this checkout"),
     Command(("drill",), "drill.yml", "Breaks one part after the other and checks that the system survives"),
     Command(
+        ("alerts",),
+        "alerts.yml",
+        "Shows which alerts fire, since when and what to do next, and what is silenced",
+        changes=False,
+        options=(
+            ("alerts_silence", "silences what matches, such as alertname=MachineDown or part=~odoo|edge"),
+            ("alerts_minutes", "how long at most (default: 60)"),
+            ("alerts_listen", "true: ends that silence"),
+        ),
+    ),
+    Command(
         ("logs", "odoo"),
         "odoo_logs.yml",
         "Shows the newest log lines of each Odoo pod",

@@ -78,3 +78,53 @@ def plan(
         "comment": name,
     }
     return written, [one["id"] for one in known]
+
+
+WORST_FIRST = ("page", "critical", "warning")
+
+
+def ago(began: datetime.datetime, now: datetime.datetime) -> str:
+    """`40 s`, `12 min`, `5 h`, `3 d`: how long ago that was."""
+    seconds = max(int((now - began).total_seconds()), 0)
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def written(one: Mapping[str, Any]) -> str:
+    """A matcher as a person writes it."""
+    sign = next(sign for sign, form in SIGNS.items() if form == (bool(one["isRegex"]), bool(one.get("isEqual", True))))
+    return f"{one['name']}{sign}{one['value']}"
+
+
+def table(
+    alerts: Sequence[Mapping[str, Any]], silences: Sequence[Mapping[str, Any]], now: datetime.datetime
+) -> list[str]:
+    """What fires, the worst first, each with the command to begin with; then the silences that are in force.
+
+    Watchdog is left out, which fires always.
+    """
+
+    def worst(one: Mapping[str, Any]) -> tuple[int, str]:
+        severity = one["labels"].get("severity", "")
+        rank = WORST_FIRST.index(severity) if severity in WORST_FIRST else len(WORST_FIRST)
+        return rank, str(one["startsAt"])
+
+    firing = sorted((one for one in alerts if one["labels"].get("alertname") != "Watchdog"), key=worst)
+    lines = [f"{len(firing)} alert{'s fire' if len(firing) > 1 else ' fires'}:" if firing else "No alert fires."]
+    for one in firing:
+        labels, notes = one["labels"], one.get("annotations", {})
+        where = " ".join(labels[name] for name in ("instance", "name", "job") if labels.get(name))
+        quiet = {"suppressed": ", silenced"}.get(one.get("status", {}).get("state", ""), "")
+        head = f"{labels.get('severity', '-')} {labels.get('alertname', '-')} {where}".rstrip()
+        lines.append(f"  {head}, since {ago(moment(one['startsAt']), now)}{quiet}")
+        lines += [
+            f"    {label}{notes[name]}" for name, label in (("summary", ""), ("next", "next: ")) if notes.get(name)
+        ]
+    for one in silences:
+        if one["status"]["state"] == "active":
+            what = ", ".join(map(written, one["matchers"]))
+            left = ago(now, moment(one["endsAt"]))
+            lines.append(f"Silence {one['comment']} of {one['createdBy']}, for {left} more: {what}")
+    return lines

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
@@ -69,6 +70,18 @@ def test_logs_of_every_pod_and_of_one_request(run: Run, deployment: Deployment) 
     lines = [line for line in shown.splitlines() if "request_id" in line]
     assert lines, shown
     assert all(wanted in line for line in lines)
+
+
+def test_alerts_are_told_and_silenced(run: Run) -> None:
+    """What fires after the disturbances before this is nobody's business here; the silence is."""
+    silenced = run("./run.py", "alerts", "-e", "alerts_silence=alertname=OdooPagesSlow", "-e", "alerts_minutes=5")
+    assert silenced.returncode == 0, silenced.stdout
+    assert re.search(
+        r"Silence ./run.py alerts of odoo-deploy, for 4 min more: alertname=OdooPagesSlow", silenced.stdout
+    )
+    heard = run("./run.py", "alerts", "-e", "alerts_listen=true")
+    assert heard.returncode == 0, heard.stdout
+    assert "fire" in heard.stdout and "Silence ./run.py alerts" not in heard.stdout
 
 
 def test_shell_from_a_script_and_at_a_terminal() -> None:

@@ -1,6 +1,6 @@
 # Copyright: Odoo Deploy contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module against an API server's proxy that answers as Alertmanager does."""
+"""alert_silence and alert_info against an API server's proxy that answers as Alertmanager does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.odoo_deploy.stack.plugins.module_utils.alertmanager import UTC, matcher, plan, stamp
+from ansible_collections.odoo_deploy.stack.plugins.module_utils.alertmanager import UTC, matcher, plan, stamp, table
 
 Module = Callable[..., dict[str, Any]]
 
@@ -29,6 +29,7 @@ class Alertmanager:
 
     def __init__(self, folder: Path) -> None:
         self.silences: dict[str, dict[str, Any]] = {}
+        self.alerts: list[dict[str, Any]] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -40,8 +41,8 @@ class Alertmanager:
                 self.wfile.write(text)
 
             def do_GET(self) -> None:
-                assert self.path == f"{BASE}silences"
-                self.answer([{"id": key, **one} for key, one in outer.silences.items()])
+                told = {"silences": [{"id": key, **one} for key, one in outer.silences.items()], "alerts": outer.alerts}
+                self.answer(told[self.path.removeprefix(BASE)])
 
             def do_POST(self) -> None:
                 sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -165,3 +166,47 @@ def test_what_is_planned() -> None:
     assert plan([silence(29, state="expired")], "upgrade", wanted, 30, NOW)[1] == []
     assert plan([silence(300)], "upgrade", wanted, 30, NOW)[1] == ["upgrade300"]
     assert plan([silence(29)], "upgrade", [matcher("part=edge")], 30, NOW)[1] == ["upgrade29"]
+
+
+def alert(name: str, severity: str, minutes: int, state: str = "active", **labels: str) -> dict[str, Any]:
+    return {
+        "labels": {"alertname": name, "severity": severity, **labels},
+        "annotations": {"summary": f"{name} happened", "next": "./run.py status"},
+        "startsAt": stamp(NOW - datetime.timedelta(minutes=minutes)),
+        "status": {"state": state},
+    }
+
+
+def test_what_a_person_reads() -> None:
+    """The worst first, the oldest of these first; Watchdog is no news."""
+    alerts = [
+        alert("Slow", "warning", 5, state="suppressed"),
+        alert("Watchdog", "none", 900),
+        alert("Down", "page", 1, instance="pg1"),
+        alert("Gone", "page", 300, instance="nginx1"),
+    ]
+    assert table(alerts, [silence(90), silence(5, state="expired")], NOW) == [
+        "3 alerts fire:",
+        "  page Gone nginx1, since 5 h",
+        "    Gone happened",
+        "    next: ./run.py status",
+        "  page Down pg1, since 60 s",
+        "    Down happened",
+        "    next: ./run.py status",
+        "  warning Slow, since 5 min, silenced",
+        "    Slow happened",
+        "    next: ./run.py status",
+        "Silence upgrade of odoo-deploy, for 90 min more: part=odoo",
+    ]
+    assert table([alerts[1]], [], NOW) == ["No alert fires."]
+    assert table(alerts[2:3], [], NOW)[0] == "1 alert fires:"
+
+
+def test_what_fires(module: Module, alertmanager: Alertmanager, tmp_path: Path) -> None:
+    alertmanager.alerts = [alert("Down", "page", 1)]
+    answer = module("alert_info", kubeconfig=str(alertmanager.kubeconfig))
+    assert answer["changed"] is False
+    assert answer["lines"][0] == "1 alert fires:"
+    assert answer["alerts"] == alertmanager.alerts
+    refused = module("alert_info", kubeconfig=str(tmp_path / "none"))
+    assert refused["failed"] and "Nobody tells which alerts fire" in refused["msg"]
