@@ -33,9 +33,9 @@ def test_manifests_are_accepted(deployment: Deployment, version: str) -> None:
 
 def test_the_server_does_look(deployment: Deployment) -> None:
     """A manifest that is wrong is refused: the test above can fail."""
-    played = deployment.play("--check", "-e", "odoo_k8s_cpu_request=plenty")
+    played = deployment.play("--check", "-e", "odoo_k8s_uid=99999999999")
     assert played.returncode != 0
-    assert "quantities must match the regular expression" in played.stdout
+    assert "must be between 0 and 2147483647" in played.stdout
 
 
 def test_check_mode_on_a_converged_cluster_changes_nothing(deployment: Deployment) -> None:
