@@ -51,8 +51,8 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# What the parsers of 14 and 19 know (odoo/tools/config.py), as options of the file or of the command line. Those of 15
-# to 18 know nothing that neither of them knows.
+# What the parsers of 14 and 19 know (odoo/tools/config.py), as options of the file or of the command line. Those of 16
+# to 18 know nothing that neither of them knows; of 15 that is assumed.
 SHARED = _names("""
     addons_path admin_passwd config csv_internal_sep data_dir db_host db_maxconn db_name db_password db_port db_sslmode
     db_template db_user dbfilter dev_mode email_from http_enable http_interface http_port import_partial init
