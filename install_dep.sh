@@ -294,7 +294,7 @@ compile_minikube() {
   local build
   build=$(minikube_build)
   say "minikube's site does not answer: compiling minikube from Go's module proxy (minutes, once)"
-  echo '#include <stdlib.h>' | gcc -E - > /dev/null 2>&1 || install_packages gcc libc6-dev
+  gcc -E - <<< '#include <stdlib.h>' > /dev/null 2>&1 || install_packages gcc libc6-dev
   mkdir -p "$cache_dir"
   PATH=$venv/bin:$PATH flock "$build.lock" make --silent --directory=images/minikube OUT="$build" ||
     fail "minikube cannot be compiled; leave --minikube out for the embedded cluster, or install it from https://minikube.sigs.k8s.io/docs/start."
