@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import re
+from contextlib import suppress
 from pathlib import Path
 
 MASK = "********"
@@ -35,13 +36,23 @@ class Scrubber:
         return self._pattern.sub(MASK, text) if self._pattern else text
 
     def _refresh(self) -> None:
-        files = [path for path in self.folder.rglob("*") if path.suffix not in PUBLIC and path.is_file()]
-        stamp = tuple((str(path), path.stat().st_mtime_ns) for path in files)
+        files = self._files()
+        stamp = tuple((str(path), modified) for path, modified in files.items())
         if stamp == self._stamp:
             return
         self._stamp = stamp
         secrets: set[str] = set()
         for path in files:
-            secrets |= variants(path.read_text(encoding="utf-8", errors="replace"))
+            with suppress(FileNotFoundError):
+                secrets |= variants(path.read_text(encoding="utf-8", errors="replace"))
         longest_first = sorted(secrets, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if secrets else None
+
+    def _files(self) -> dict[Path, int]:
+        """When each was modified, in ns. Playbooks write here meanwhile: a file may be gone as soon as it was listed."""
+        files: dict[Path, int] = {}
+        for path in self.folder.rglob("*"):
+            with suppress(FileNotFoundError):
+                if path.suffix not in PUBLIC and path.is_file():
+                    files[path] = path.stat().st_mtime_ns
+        return files

@@ -159,6 +159,23 @@ def test_scrubber(tmp_path: Path) -> None:
     assert mask(text) == "a ******** b ******** c ******** d ******** e odoo MIIBpublic -----BEGIN"
 
 
+@pytest.mark.parametrize("gone_before", ["stat", "read_text"])
+def test_scrubber_beside_who_deletes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone_before: str) -> None:
+    """A file may be gone between any two looks at it."""
+    for name in ("password", "draft"):
+        (tmp_path / name).write_text(f"{name}{name}\n")
+    whole = getattr(Path, gone_before)
+
+    def gone(path: Path, *args: object, **named: object) -> object:
+        if path.name == "draft":
+            path.unlink(missing_ok=True)
+        return whole(path, *args, **named)
+
+    monkeypatch.setattr(Path, "is_file", lambda path: True)
+    monkeypatch.setattr(Path, gone_before, gone)
+    assert scrub.Scrubber(tmp_path)("a passwordpassword b") == "a ******** b"
+
+
 def route(dst: str, dev: str = "eth0", **more: Any) -> dict[str, Any]:
     return {"dst": dst, "dev": dev, **more}
 
