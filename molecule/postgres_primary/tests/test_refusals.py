@@ -62,6 +62,25 @@ def test_refused_in_words_that_help(host: Any, extra: dict[str, Any], words: str
     assert host.check_output("runuser -u postgres -- psql -XAtqc 'SELECT 1'") == "1"
 
 
+REFUSES = """[Service]
+ExecStartPre=/bin/sh -c 'echo "boot guard: pg9 is primary on timeline 2: not starting; run playbooks/rejoin.yml" >&2; exit 1'
+"""
+
+
+def test_a_server_that_the_boot_guard_keeps_down(host: Any) -> None:
+    """The run ends with the guard's own words, which name the command that helps."""
+    folder = "/etc/systemd/system/postgresql@17-main.service.d"
+    host.run_expect([0], f"systemctl stop postgresql@17-main && mkdir -p {folder}")
+    host.run_expect([0], f"cat > {folder}/refuses.conf << 'END'\n{REFUSES}END")
+    try:
+        code, said = converge()
+    finally:
+        host.run_expect([0], f"rm {folder}/refuses.conf && systemctl daemon-reload")
+    assert code != 0
+    assert "does not run as it was set up: " in said, said[-3000:]
+    assert "boot guard: pg9 is primary on timeline 2: not starting; run playbooks/rejoin.yml" in said, said[-3000:]
+
+
 def test_the_right_settings_afterwards() -> None:
     """What a refused run may have written is put right by the next, and the one after changes nothing."""
     assert converge()[0] == 0
