@@ -22,7 +22,16 @@ BUNDLE = re.compile(r"/web/(?:content|assets)/.+\.(?:js|css)(?:\?.*)?")
 STATIC = re.compile(r"/[a-z0-9_]+/static/[^?]+")
 # The page with the form, also where modules for single sign-on send everybody elsewhere at once.
 LOGIN_PAGE = "/web/login?no_autologin=1&disable_autoredirect=1"
+# odoo.session_info = {…} up to 16, odoo.__session_info__ = {…} since.
+SESSION_INFO = re.compile(r"session_info(?:__)?\s*=\s*(?=\{)")
 VISITOR = ROOT / "roles" / "odoo_k8s" / "files" / "visitor.py"
+
+
+def is_of_a_user(page: str) -> bool:
+    """Whether Odoo made the page for somebody who is logged in; a stranger's says null or false, by series."""
+    named = SESSION_INFO.search(page)
+    info = json.JSONDecoder().raw_decode(page, named.end())[0] if named else {}
+    return bool(info.get("uid") or info.get("user_id"))
 
 
 class Odoo:
