@@ -142,7 +142,7 @@ def load(install: list[str], update: list[str]) -> None:
 
 
 def environment():
-    """Context manager of an Environment as the superuser; commits on leaving without an error."""
+    """Context manager of an Environment as the superuser; commits on leaving without an error, and tells the pods."""
     import contextlib
 
     odoo = import_odoo()
@@ -150,11 +150,14 @@ def environment():
 
     @contextlib.contextmanager
     def manager():
+        registry = Registry(database.name())
         with contextlib.ExitStack() as stack:
             if odoo.release.version_info[0] < 15:
                 stack.enter_context(odoo.api.Environment.manage())
-            cursor = stack.enter_context(Registry(database.name()).cursor())
+            cursor = stack.enter_context(registry.cursor())
             yield odoo.api.Environment(cursor, odoo.SUPERUSER_ID, {})
+        # Pods that serve load the modules that are new: Odoo 14 does not tell them after an installation by command.
+        registry.signal_changes()
 
     return manager()
 
