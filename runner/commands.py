@@ -150,8 +150,8 @@ COMMANDS = (
         "Shows the newest log lines of each Odoo pod",
         changes=False,
         options=(
-            ("odoo_logs_lines", "lines of each pod (default: 20)"),
-            ("odoo_logs_only", "only lines that hold this text, such as an X-Request-Id"),
+            ("odoo_k8s_logs_lines", "lines of each pod (default: 20)"),
+            ("odoo_k8s_logs_only", "only lines that hold this text, such as an X-Request-Id"),
         ),
     ),
     Command(("shell", "odoo"), "odoo_shell.yml", "Opens an Odoo shell in a running pod", changes=False),

@@ -49,7 +49,7 @@ class Scrubber:
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if secrets else None
 
     def _files(self) -> dict[Path, int]:
-        """When each was modified, in ns. Playbooks write here meanwhile: a file may be gone as soon as it was listed."""
+        """When each was modified, in ns. Playbooks write here meanwhile: a file may be gone once it was listed."""
         files: dict[Path, int] = {}
         for path in self.folder.rglob("*"):
             with suppress(FileNotFoundError):

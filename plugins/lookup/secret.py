@@ -13,8 +13,8 @@ version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 description:
   - Reads the file. Where there is none, letters and digits are drawn and written to it, mode 0600, its folder 0700.
-  - Any number of processes may ask at once; all get the same secret. There is no lock that waits, or that outlives a killed process,
-    which P(ansible.builtin.password#lookup) has.
+  - Any number of processes may ask at once; all get the same secret. There is no lock that waits, or that outlives
+    a killed process, which P(ansible.builtin.password#lookup) has.
 options:
   _terms:
     description: Paths of the files.
@@ -76,7 +76,7 @@ def make(path: Path, text: str) -> None:
     except FileExistsError:
         pass
     finally:
-        os.unlink(draft)
+        Path(draft).unlink()
 
 
 class LookupModule(LookupBase):

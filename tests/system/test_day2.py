@@ -61,12 +61,12 @@ def type_in(lines: str, *command: str) -> str:
 def test_logs_of_every_pod_and_of_one_request(run: Run, deployment: Deployment) -> None:
     """`logs odoo` names each pod; with a request's id it shows the lines of that request and no other."""
     pods = [pod.metadata.name for pod in deployment.cluster.pods("odoo", "app.kubernetes.io/name=odoo")]
-    shown = run("./run.py", "logs", "odoo", "-e", "odoo_logs_lines=3").stdout
+    shown = run("./run.py", "logs", "odoo", "-e", "odoo_k8s_logs_lines=3").stdout
     assert all(f"{pod}:" in shown for pod in pods), shown
     proxy = deployment.machines("nginx")[0]
     wanted = Door(f"http://{proxy.address}").get("/web/login").headers["X-Request-Id"]
     time.sleep(1)
-    shown = run("./run.py", "logs", "odoo", "-e", f"odoo_logs_only={wanted}").stdout
+    shown = run("./run.py", "logs", "odoo", "-e", f"odoo_k8s_logs_only={wanted}").stdout
     lines = [line for line in shown.splitlines() if "request_id" in line]
     assert lines, shown
     assert all(wanted in line for line in lines)

@@ -62,8 +62,9 @@ def test_refused_in_words_that_help(host: Any, extra: dict[str, Any], words: str
     assert host.check_output("runuser -u postgres -- psql -XAtqc 'SELECT 1'") == "1"
 
 
-REFUSES = """[Service]
-ExecStartPre=/bin/sh -c 'echo "boot guard: pg9 is primary on timeline 2: not starting; run playbooks/rejoin.yml" >&2; exit 1'
+GUARD = "boot guard: pg9 is primary on timeline 2: not starting; run playbooks/rejoin.yml"
+REFUSES = f"""[Service]
+ExecStartPre=/bin/sh -c 'echo "{GUARD}" >&2; exit 1'
 """
 
 
@@ -78,7 +79,7 @@ def test_a_server_that_the_boot_guard_keeps_down(host: Any) -> None:
         host.run_expect([0], f"rm {folder}/refuses.conf && systemctl daemon-reload")
     assert code != 0
     assert "does not run as it was set up: " in said, said[-3000:]
-    assert "boot guard: pg9 is primary on timeline 2: not starting; run playbooks/rejoin.yml" in said, said[-3000:]
+    assert GUARD in said, said[-3000:]
 
 
 def test_the_right_settings_afterwards() -> None:

@@ -184,7 +184,7 @@ CASES = (
         "load_images.yml#Push the images to the cluster's registry#repository",
         "registry.test/",
     ),
-    Rendered("k8s_cluster_timeout", 77, "main.yml#Wait until the nodes are ready#wait_timeout", "77"),
+    Rendered("k8s_cluster_timeout", 77, "bring_up.yml#Wait until the nodes are ready#wait_timeout", "77"),
     Rendered(
         "nginx_cache_acme_email",
         "a@shop.test",
@@ -238,6 +238,7 @@ CASES = (
     Rendered("odoo_k8s_image_dir", str(ROLES / "odoo_k8s" / "meta"), "__odoo_k8s_context_sources", "argument_specs:"),
     Rendered("odoo_k8s_backup_dir", "/srv/dumps", "backup.yml#Dump the database#folder", "/srv/dumps"),
     Rendered("odoo_k8s_visitor_remove", True, "visitor.yml#Keep what the user logs in by#odoo_k8s_visitor", "{}"),
+    Rendered("odoo_k8s_shell_node", "shop-minikube", "__odoo_k8s_shell_kubectl", "shop-minikube"),
     Rendered("nginx_cache_certificate_days", 90, "certificate.yml#Have the proxy's certificate#certificate_days", "90"),
     Rendered("postgres_backup_certificate_days", 90, f"{BACKUP}#certificate_days", "90"),
     Rendered("postgres_backup_certificate", "/srv/c.crt", f"{BACKUP}#certificate_given", "/srv/c.crt"),

@@ -115,6 +115,7 @@ PLAYBOOK = """---
 """
 TESTS = '''import os
 import pathlib
+import time
 
 import pytest
 
@@ -128,6 +129,10 @@ def test_applied(step):
     More words.
     """
     assert (root / f"{step}.applied").read_text() == "applied"
+    beside, patience = os.environ.get(f"BESIDE_{step}"), time.monotonic() + 120
+    while beside and not (root / f"{beside}.pid").exists():
+        assert time.monotonic() < patience, f"{beside} has not begun"
+        time.sleep(0.1)
     assert "UNVERIFIED" not in os.environ, "the standby does not stream"
 '''
 STEPS = ("cluster", "monitoring", "postgres", "odoo", "nginx")

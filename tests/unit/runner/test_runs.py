@@ -112,7 +112,7 @@ def test_a_verification_fails(checkout: Checkout) -> None:
 
 
 def test_a_step_is_verified_beside_the_next_ones_playbook(checkout: Checkout) -> None:
-    events = checkout.events("--yes", "--steps", "3-5", TAKE_postgres="10", TAKE_odoo="8")
+    events = checkout.events("--yes", "--steps", "3-5", BESIDE_postgres="odoo", TAKE_odoo="8")
     told = [(event["event"], event["step"]) for event in events if event["event"] in ("step.started", "step.finished")]
     assert told[:3] == [("step.started", 3), ("step.started", 4), ("step.finished", 3)]
     assert told.index(("step.finished", 4)) < told.index(("step.finished", 5))

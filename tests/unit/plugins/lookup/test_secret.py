@@ -81,5 +81,5 @@ def test_what_is_no_secret(tmp_path: Path, content: bytes | None, length: int, m
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(AnsibleError, match="secret: .*file"):
+    with pytest.raises(AnsibleError, match=r"secret: .*file"):
         lookup([str(tmp_path / "file" / "secret")])
