@@ -19,7 +19,7 @@ options:
     description:
       - Name of each variable, and the grammar of its value, one of V(nginx_size), V(nginx_time), V(nginx_rates),
         V(prometheus_duration), V(prometheus_size), V(quantity), V(pgbackrest_size), V(postgres_size), V(port),
-        V(router_id), V(count), V(seconds), V(addresses), V(networks) and V(unit_words).
+        V(router_id), V(user_id), V(count), V(seconds), V(addresses), V(networks), V(egress) and V(unit_words).
     type: dict
     required: true
   values:
@@ -92,6 +92,12 @@ def address(value: Any) -> bool:
         return False
 
 
+def egress(value: Any) -> bool:
+    """Whether a value is a place that pods may call: {cidr, port, protocol}; argument_specs reads the protocol."""
+    return isinstance(value, Mapping) and network(value.get("cidr")) and PORT(value.get("port"))
+
+
+PORT = between(1, 65535)
 RATE = matches(r"[1-9][0-9]{0,8}r/[sm]")
 ZONES = ("login", "login_page", "signup", "rpc")  # templates/conf.d/limits.conf.j2 counts by these
 
@@ -139,12 +145,17 @@ GRAMMARS = {
     "postgres_size": Grammar(
         matches("-1|[0-9]+(kB|MB|GB|TB)?"), "a whole number and kB, MB, GB or TB, such as 4GB, or -1 for no bound"
     ),
-    "port": Grammar(between(1, 65535), "a port, 1 to 65535"),
+    "port": Grammar(PORT, "a port, 1 to 65535"),
     "router_id": Grammar(between(1, 255), "a whole number, 1 to 255"),
-    "count": Grammar(between(1, 1_000_000), "a whole number, 1 or more"),
-    "seconds": Grammar(between(1, 31_536_000), "whole seconds, 1 or more"),
+    "user_id": Grammar(between(1, 2_147_483_647), "a user id, 1 to 2147483647"),
+    "count": Grammar(between(1, 1_000_000), "a whole number, 1 to 1000000"),
+    "seconds": Grammar(between(1, 31_536_000), "whole seconds, 1 to 31536000"),
     "addresses": Grammar(every(address), "a list of IP addresses or networks, such as [192.0.2.7, 198.51.100.0/24]"),
     "networks": Grammar(every(network), "a list of networks without bits beside the mask, such as [198.51.100.0/24]"),
+    "egress": Grammar(
+        every(egress),
+        "a list of networks and ports, such as [{cidr: 203.0.113.25/32, port: 587}], no bit beside the mask",
+    ),
     "unit_words": Grammar(
         every(matches(r"[^\s\"'\\%$;]+")), "a list of words, each without a blank, a quote, a backslash, %, $ or ;"
     ),

@@ -82,7 +82,7 @@ CASES: dict[str, tuple[int, dict[str, object], list[str]]] = {
         [
             "postgres_backup_schedule_diff is Sun..Fri *-*-* 02:00: allowed is a time as systemd",
             "postgres_backup_jitter is soon: allowed is a span of time as systemd",
-            "postgres_backup_processes is 0: allowed is a whole number, 1 or more",
+            "postgres_backup_processes is 0: allowed is a whole number, 1 to 1000000",
         ],
     ),
     "options of pgBackRest": (
@@ -103,11 +103,17 @@ CASES: dict[str, tuple[int, dict[str, object], list[str]]] = {
     ),
     "odoo": (
         4,
-        {"odoo_k8s_cpu_request": "100 m", "odoo_k8s_scratch_size": "1GB", "odoo_k8s_dns_cidrs": ["192.0.2.53"]},
+        {
+            "odoo_k8s_cpu_request": "100 m",
+            "odoo_k8s_scratch_size": "1GB",
+            "odoo_k8s_dns_cidrs": ["192.0.2.53"],
+            "odoo_k8s_egress": [{"cidr": "203.0.113.25/24", "port": 587}],
+        },
         [
             "odoo_k8s_cpu_request is 100 m: allowed is a number and perhaps m",
             "odoo_k8s_scratch_size is 1GB: allowed is a number and perhaps m",
             "odoo_k8s_dns_cidrs is ['192.0.2.53']: allowed is a list of networks",
+            "odoo_k8s_egress is [{'cidr': '203.0.113.25/24', 'port': 587}]: allowed is a list of networks and ports",
         ],
     ),
     "nginx": (

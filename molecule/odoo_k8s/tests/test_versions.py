@@ -33,9 +33,9 @@ def test_manifests_are_accepted(deployment: Deployment, version: str) -> None:
 
 def test_the_server_does_look(deployment: Deployment) -> None:
     """A manifest that is wrong is refused: the test above can fail."""
-    played = deployment.play("--check", "-e", "odoo_k8s_uid=99999999999")
+    played = deployment.play("--check", "-e", "odoo_k8s_max_replicas=99999999999")
     assert played.returncode != 0
-    assert "must be between 0 and 2147483647" in played.stdout
+    assert "HorizontalPodAutoscalerSpec.spec.maxReplicas of type int32" in played.stdout, played.stdout[-3000:]
 
 
 def test_check_mode_on_a_converged_cluster_changes_nothing(deployment: Deployment) -> None:

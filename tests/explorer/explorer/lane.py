@@ -458,9 +458,11 @@ class Lane:
 
     def start(self, machine: str) -> None:
         """Power is back; links that were cut are so from the first moment. Waits until one can log in."""
-        if self.state(machine) == "running":
+        state = self.state(machine)
+        if state == "running":
             return
-        run(["docker", "start", self.container(machine)])
+        # It stood still for a failover that was refused, and so did not power it off.
+        run(["docker", "unpause" if state == "paused" else "start", self.container(machine)])
         self._links_of(machine)
         self._wait_booted(machine)
 

@@ -20,10 +20,15 @@ READ: dict[str, list[Any]] = {
     "postgres_size": ["4GB", "512MB", -1, "64"],
     "router_id": [1, "255"],
     "port": [1, 65535, "8080"],
+    "user_id": [1, 10001, "1000660000"],
     "count": [1, "7"],
     "seconds": [1, "600"],
     "addresses": [[], ["192.0.2.7", "198.51.100.0/24", "2001:db8::/32"], ["198.51.100.9/24"]],
     "networks": [[], ["198.51.100.0/24", "192.0.2.7/32"]],
+    "egress": [
+        [],
+        [{"cidr": "203.0.113.25/32", "port": 587}, {"cidr": "2001:db8::/32", "port": "53", "protocol": "UDP"}],
+    ],
     "unit_words": [[], ["--collector.processes", "--web.max-requests=4"]],
 }
 REFUSED: dict[str, list[Any]] = {
@@ -45,10 +50,18 @@ REFUSED: dict[str, list[Any]] = {
     "postgres_size": ["4gb", "4 GB", "-2", "4GiB", ""],
     "router_id": [0, 256],
     "port": [0, 65536, "http", True],
+    "user_id": [0, 99999999999, "odoo"],
     "count": [0, -1, "many", 1.5],
     "seconds": [0, "5s"],
     "addresses": ["192.0.2.7", ["proxy.example"], ["192.0.2.0/33"]],
     "networks": [["192.0.2.7"], ["198.51.100.9/24"], ["any"], "198.51.100.0/24"],
+    "egress": [
+        {"cidr": "203.0.113.25/32", "port": 587},
+        [{"cidr": "203.0.113.25", "port": 587}],
+        [{"cidr": "203.0.113.25/24", "port": 587}],
+        [{"cidr": "203.0.113.25/32", "port": 70000}],
+        [{"cidr": "203.0.113.25/32"}],
+    ],
     "unit_words": ["--one", ["two words"], ['--a="b"'], ["$(id)"]],
 }
 
