@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
 usage() {
   cat <<'TEXT'
-Usage: ./test.sh [--lanes N] [--fresh] [--list] [--without PART]... [lint] [unit] [molecule[:SCENARIO]] [explorer] [cores] [install] [e2e] [given] [newest] [minikube]
+Usage: ./test.sh [--lanes N] [--fresh] [--list] [--without PART]... [lint] [unit] [molecule[:SCENARIO]] [explorer] [cores] [install] [e2e] [given] [newest] [minikube] [odoo14]
 
   lint      ruff, mypy, shellcheck, yamllint, ansible-lint, the collection's build   (a minute)
   unit      plugins and runner, no machine needed                                    (seconds)
@@ -17,6 +17,7 @@ Usage: ./test.sh [--lanes N] [--fresh] [--list] [--without PART]... [lint] [unit
   explorer  8 fresh sequences of faults and commands on PostgreSQL machines         (minutes)
   newest    the unit tests with the newest packages that requirements*.in allow      (minutes; only when named)
   minikube  ./run.py on a real minikube with its docker driver, ./teardown.sh        (minutes; only when named)
+  odoo14    ./run.py with Odoo 14, its modules, reports and odoo.conf, ./teardown.sh (minutes; only when named)
 
   --lanes N       how many parts and scenarios run at a time; without it one for each core, at most four
   --fresh         run again what passed before
@@ -26,7 +27,7 @@ Usage: ./test.sh [--lanes N] [--fresh] [--list] [--without PART]... [lint] [unit
 A part that passed on this machine within a day is counted and not run again, if no file has changed since (except docs/, changelogs/
 and *.md). lint, unit and newest always run. So a run that was interrupted goes on, and after a failure the rest is run.
 
-Without arguments: all but newest and minikube. Logs and JUnit results lie in .deploy/test/.
+Without arguments: all but newest, minikube and odoo14. Logs and JUnit results lie in .deploy/test/.
 Exit codes: 0 all passed, 1 something failed, 2 wrong usage.
 TEXT
 }
@@ -37,7 +38,7 @@ suites=() scenarios=() without=() fresh=false list=false lanes=$(nproc)
 [ "$lanes" -le 4 ] || lanes=4
 while [ $# -gt 0 ]; do
   case $1 in
-    lint | unit | e2e | given | molecule | explorer | cores | install | newest | minikube) suites+=("$1") ;;
+    lint | unit | e2e | given | molecule | explorer | cores | install | newest | minikube | odoo14) suites+=("$1") ;;
     molecule:*) suites+=(molecule) scenarios+=("${1#molecule:}") ;;
     --lanes)
       [[ ${2-} =~ ^[1-9][0-9]*$ ]] || refuse "--lanes wants a number from 1 on"
@@ -76,7 +77,7 @@ plan() { # SUITE...
     ! wanted "$suite" || left_out "$suite" || work+=("$suite")
   done
 }
-plan lint unit newest minikube e2e explorer
+plan lint unit newest minikube odoo14 e2e explorer
 for scenario in "${scenarios[@]}"; do
   left_out molecule || left_out "molecule:$scenario" || work+=("molecule_scenario $scenario")
 done
@@ -217,10 +218,14 @@ molecule_scenario() {
 }
 
 # A deployment of its own: another list of machines, another folder, the same commands.
-e2e() {
+of_its_own() {
   export ODOO_DEPLOY_NODES=$PWD/tests/e2e/nodes.yml ODOO_DEPLOY_DIR=$PWD/.deploy/e2e VAGRANT_DOTFILE_PATH=$PWD/.deploy/e2e/vagrant
   export ANSIBLE_CACHE_PLUGIN_CONNECTION=$PWD/.deploy/e2e/facts
   check "teardown of leftovers" ./teardown.sh --yes
+}
+
+e2e() {
+  of_its_own
   check "run.py --dry-run on nothing" dry_run_on_nothing
   check "run.py from nothing" ./run.py --yes
   check "run.py again changes nothing" changes_nothing
@@ -228,6 +233,16 @@ e2e() {
   left_out slow || check_python "production" tests/production
   if left_out slow; then check_python "system" tests/system -m "not slow"; else check_python "system" tests/system; fi
   check_python "settings" tests/settings
+  check "teardown" ./teardown.sh --yes
+  check "nothing is left" leftovers
+}
+
+# What the series decides. Its database is the deployment's from then on, and nobody names the series again.
+odoo14() {
+  of_its_own
+  check "run.py from nothing, Odoo 14" ./run.py --yes -e odoo_k8s_version=14
+  check "run.py again changes nothing" changes_nothing
+  check_python "system, Odoo 14" tests/system/test_odoo_conf.py tests/system/test_y_reports.py
   check "teardown" ./teardown.sh --yes
   check "nothing is left" leftovers
 }

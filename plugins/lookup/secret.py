@@ -56,7 +56,7 @@ ALPHABET = string.ascii_letters + string.digits
 def secret(path: Path, length: int) -> str:
     """The secret in the file at ``path``, made of ``length`` characters where there is none."""
     if not path.exists():
-        make(path, "".join(secrets.choice(ALPHABET) for _ in range(length)))
+        make(path, "".join(secrets.choice(ALPHABET) for _unused in range(length)))
     kept = path.read_text(encoding="utf-8").strip()
     if not kept:
         raise AnsibleError(f"{path} is empty: write the secret into it, or delete it if nothing uses the secret yet")
