@@ -221,6 +221,8 @@ molecule_scenario() {
 of_its_own() {
   export ODOO_DEPLOY_NODES=$PWD/tests/e2e/nodes.yml ODOO_DEPLOY_DIR=$PWD/.deploy/e2e VAGRANT_DOTFILE_PATH=$PWD/.deploy/e2e/vagrant
   export ANSIBLE_CACHE_PLUGIN_CONNECTION=$PWD/.deploy/e2e/facts
+  exec {held}< "$PWD/test.sh"
+  flock "$held" # e2e and odoo14 after each other
   check "teardown of leftovers" ./teardown.sh --yes
 }
 
