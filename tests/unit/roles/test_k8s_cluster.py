@@ -23,6 +23,7 @@ VARIABLES: dict[str, Any] = {
     "k8s_cluster_deployment": "shop",
     "k8s_cluster_kind": "minikube",
     "__k8s_cluster_minikube_found": True,
+    "k8s_cluster_choice": "{{ __k8s_cluster_choice }}",  # a fact, by tasks/choice.yml
 }
 
 

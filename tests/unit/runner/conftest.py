@@ -184,8 +184,8 @@ class Checkout:
         return found
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 40.0) -> Any:
-    """What the condition gives once it is true."""
+def wait_for(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
+    """What the condition gives once it is true. The machine may be at much else."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -128,7 +128,7 @@ def begun(events: list[dict[str, Any]]) -> list[tuple[str, int]]:
 
 def test_independent_steps_run_side_by_side(checkout: Checkout) -> None:
     """PostgreSQL begins with the embedded cluster, Odoo after both, and the report is in the steps' order."""
-    events = checkout.events("--yes", TAKE_cluster="3", TAKE_postgres="6")
+    events = checkout.events("--yes", TAKE_cluster="3", TAKE_postgres="12")
     order = begun(events)
     assert order[:3] == [("started", 1), ("started", 3), ("preparing", 4)]
     assert order.index(("prepared", 4)) < order.index(("started", 4))
@@ -155,7 +155,7 @@ def test_what_is_in_place_is_not_prepared(checkout: Checkout) -> None:
 def test_a_failure_ahead_is_the_steps(checkout: Checkout) -> None:
     """Nothing goes on beside it; the log that is named has it, and the next run does it again."""
     with checkout.running("--yes", TAKE_cluster="60", TAKE_postgres="60", BREAK_odoo_image="1") as process:
-        output = process.communicate(timeout=50)[0]
+        output = process.communicate(timeout=120)[0]
     assert process.returncode == 1
     assert (
         'step 4 "Deploys Odoo app on Minikube" failed in prepare: pg1: Look at odoo_image: odoo_image is not' in output
@@ -179,7 +179,7 @@ def test_addresses_of_a_cluster_that_is_not_ours_are_waited_for(checkout: Checko
 def test_a_step_that_fails_stops_what_runs_beside_it(checkout: Checkout) -> None:
     """Cleaned up as by Ctrl-C, and named as stopped; the command that goes on has all that is not verified."""
     with checkout.running("--yes", "--steps", "1,3", TAKE_cluster="60", BREAK_postgres="1") as process:
-        output = process.communicate(timeout=40)[0]
+        output = process.communicate(timeout=120)[0]
     assert process.returncode == 1
     assert 'step 3 "Starts Postgresql Master-Slave VMs" failed in check' in output
     assert output.splitlines()[-1] == "  go on: ./run.py --yes --steps 1,3"
@@ -192,7 +192,7 @@ def test_control_c_ends_all_that_is_at_work(checkout: Checkout) -> None:
     with checkout.running("--yes", "--steps", "1,3", TAKE_cluster="60", TAKE_postgres="60") as process:
         commands = sleeping(checkout, "cluster"), sleeping(checkout, "postgres")
         process.send_signal(signal.SIGINT)
-        output = process.communicate(timeout=40)[0]
+        output = process.communicate(timeout=120)[0]
     assert process.returncode == 130
     assert 'step 1 "Starts Minikube cluster" and step 3 "Starts Postgresql Master-Slave VMs" were interrupted' in output
     wait_for(lambda: all(gone(command) for command in commands))
@@ -204,7 +204,7 @@ def test_a_verification_that_fails_stops_the_next_step(checkout: Checkout) -> No
     file.write_text(file.read_text().replace("    assert (root", late + "    assert (root"))
     with checkout.running("--yes", "--steps", "3-5", UNVERIFIED="1", TAKE_odoo="60") as process:
         command = sleeping(checkout, "odoo")
-        output = process.communicate(timeout=40)[0]
+        output = process.communicate(timeout=120)[0]
     assert process.returncode == 6
     assert 'step 3 "Starts Postgresql Master-Slave VMs" was applied but does not verify' in output
     assert output.splitlines()[-1] == "  go on: ./run.py --yes --steps 3-5"
@@ -229,7 +229,7 @@ def test_control_c_while_a_step_is_verified(checkout: Checkout) -> None:
     with checkout.running("--yes", "--steps", "3-5", TAKE_odoo="60") as process:
         command, verifier = sleeping(checkout, "odoo"), sleeping(checkout, "verify")
         process.send_signal(signal.SIGINT)
-        output = process.communicate(timeout=40)[0]
+        output = process.communicate(timeout=120)[0]
     assert process.returncode == 130
     assert 'stopped: step 4 "Deploys Odoo app on Minikube" was interrupted' in output
     assert output.splitlines()[-1] == "  go on: ./run.py --yes --steps 3-5"
@@ -307,7 +307,7 @@ def test_two_runs_then_control_c(checkout: Checkout) -> None:
         assert f"./run.py --yes --steps 3-5 (process {process.pid}, since 2" in second.stderr
         assert "At work: ./run.py --yes --steps 3-5" in checkout.run("status").stdout
         process.send_signal(signal.SIGINT)
-        output = process.communicate(timeout=40)[0]
+        output = process.communicate(timeout=120)[0]
         assert process.returncode == 130
         assert 'stopped: step 3 "Starts Postgresql Master-Slave VMs" was interrupted' in output
         assert output.splitlines()[-1] == "  go on: ./run.py --yes --steps 3-5"
