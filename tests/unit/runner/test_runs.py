@@ -224,7 +224,7 @@ def test_the_earlier_problem_is_told(checkout: Checkout) -> None:
 def test_control_c_while_a_step_is_verified(checkout: Checkout) -> None:
     """The command that goes on begins with the step of which nobody knows yet."""
     file = checkout.root / "tests/e2e/test_applied.py"
-    slow = 'open("verify.pid", "w").write(str(os.getpid())); import time; time.sleep(60)'
+    slow = 'open("verify.pid", "w").write(str(os.getpid())); time.sleep(60)'
     file.write_text(file.read_text() + f"    {slow}\n")
     with checkout.running("--yes", "--steps", "3-5", TAKE_odoo="60") as process:
         command, verifier = sleeping(checkout, "odoo"), sleeping(checkout, "verify")
