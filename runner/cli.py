@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from runner import commands
+from runner.commands import Argument, Command
 from runner.exits import Exit
 from runner.steps import STEPS, Step, parse_steps
 
@@ -78,7 +79,8 @@ def _playing(defaults: bool) -> argparse.ArgumentParser:
 def parser() -> argparse.ArgumentParser:
     """The whole command line.
 
-    Attributes: command, yes, json, verbose, steps, extra_vars, dry_run, purge, shell, day2 (a Command).
+    Attributes: command, yes, json, verbose, steps, extra_vars, dry_run, purge, shell, day2 (a Command), and each
+    argument of day2 that was typed, by its name: FILE, --as.
     """
     top = argparse.ArgumentParser(
         prog="run.py",
@@ -119,26 +121,59 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_day2(verbs: Any) -> None:
-    groups: dict[str, Any] = {}
-    for command in commands.offered():
-        place = verbs
-        if len(command.words) > 1:
-            group = command.words[0]
-            if group not in groups:
-                groups[group] = verbs.add_parser(group, help=f"see ./run.py {group} --help").add_subparsers(
-                    required=True, metavar="WHAT"
-                )
-            place = groups[group]
-        sub = place.add_parser(
-            command.words[-1],
-            help=command.does,
-            description=f"{command.does}.",
-            epilog="\n".join(["variables (-e NAME=VALUE):"] * bool(command.options) + _aligned(command.options)),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            parents=[_common(False), _playing(False)],
-            allow_abbrev=False,
+    """A parser for each word; where the words so far are no command, another word has to follow."""
+    offered = {command.words: command for command in commands.offered()}
+    beginnings = dict.fromkeys(words[:length] for words in offered for length in range(1, len(words) + 1))
+    places: dict[tuple[str, ...], Any] = {(): verbs}
+    for words in beginnings:
+        command, place = offered.get(words), places[words[:-1]]
+        sub = (
+            _add_command(place, command)
+            if command
+            else place.add_parser(words[-1], help=f"see ./run.py {' '.join(words)} --help")
         )
-        sub.set_defaults(command="day2", day2=command)
+        if any(longer[:-1] == words for longer in beginnings):
+            places[words] = sub.add_subparsers(required=command is None, metavar="WHAT")
+
+
+def _add_command(place: Any, command: Command) -> Any:
+    sub = place.add_parser(
+        command.words[-1],
+        help=command.does,
+        description=f"{command.does}.",
+        epilog="\n".join(["variables (-e NAME=VALUE):"] * bool(command.options) + _aligned(command.options)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[_common(False), _playing(False)],
+        allow_abbrev=False,
+    )
+    if command.plans:
+        sub.add_argument(
+            "--dry-run", action="store_true", default=argparse.SUPPRESS, help="show the plan; changes nothing"
+        )
+    for argument in command.arguments:
+        _add_argument(sub, argument)
+    sub.set_defaults(command="day2", day2=command)
+    return sub
+
+
+def _add_argument(parser: argparse.ArgumentParser, argument: Argument) -> None:
+    notes = [f"one of {', '.join(argument.choices)}"] * bool(argument.choices)
+    notes += [f"default: {argument.default}"] * (argument.default is not None)
+    settings: dict[str, Any] = {
+        "type": argument.reads,
+        "choices": argument.choices or None,
+        "metavar": argument.name.lstrip("-").upper(),
+        "help": argument.meaning + f" ({'; '.join(notes)})" * bool(notes),
+    }
+    if argument.is_flag:
+        # Absent if it was not typed: a command must not hide what was typed before its last word.
+        settings |= {"dest": argument.name, "default": argparse.SUPPRESS, "required": argument.required}
+        settings["nargs"] = "+" if argument.many else None
+    elif argument.many:
+        settings["nargs"] = "+" if argument.required else "*"
+    else:
+        settings["nargs"] = None if argument.required else "?"
+    parser.add_argument(argument.name, **settings)
 
 
 def _aligned(options: Sequence[tuple[str, str]]) -> list[str]:
@@ -150,8 +185,23 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The command line's meaning; ends the process with exit code 2 and a message where it has none."""
     top = parser()
     args = top.parse_args(argv)
+    own = [argument.name for argument in args.day2.arguments] if args.day2 else []
+    wrong = [name for name in vars(args) if name.startswith("-") and name not in own]  # of a command around this one
     if args.command not in ("deploy", "verify") and args.steps is not STEPS:
-        top.exit(Exit.USAGE, f"run.py: --steps does not go with {args.command}\n")
-    if args.command != "deploy" and args.dry_run:
-        top.exit(Exit.USAGE, f"run.py: --dry-run does not go with {args.command}\n")
+        wrong.append("--steps")
+    if args.dry_run and args.command != "deploy" and not (args.day2 and args.day2.plans):
+        wrong.append("--dry-run")
+    if wrong:
+        top.exit(Exit.USAGE, f"run.py: {wrong[0]} does not go with {title(args)}\n")
     return args
+
+
+def title(args: argparse.Namespace) -> str:
+    """The command as it is typed."""
+    return str(args.day2.label if args.day2 else args.command)
+
+
+def variables(args: argparse.Namespace) -> dict[str, Any]:
+    """The extra variables that a day-2 command's arguments become."""
+    values = {argument.variable: argument.value(getattr(args, argument.name, None)) for argument in args.day2.arguments}
+    return {name: value for name, value in values.items() if value is not None}

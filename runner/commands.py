@@ -8,18 +8,65 @@ run_exec (a list: program and arguments) hands the terminal to that program.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from runner import paths
+
+
+def absolute(word: str) -> str:
+    """A path as the person means it; playbooks run in another folder."""
+    return str(Path(os.path.expanduser(word)).absolute())  # noqa: PTH111 - Path's own fails if nobody has that name
+
+
+@dataclass(frozen=True)
+class Argument:
+    """What is typed after a command and becomes an extra variable of its playbook, as JSON.
+
+    name: as it is shown, FILE for a word, --as for a flag that takes one; many: one or more words, a list;
+    default: handed on if nothing is typed (None: the variable is not set); path: of this machine, made absolute.
+    Before Python 3.12 argparse refuses choices of many words that need not be typed.
+    """
+
+    name: str
+    variable: str
+    meaning: str
+    many: bool = False
+    choices: tuple[str, ...] = ()
+    default: str | None = None
+    path: bool = False
+    required: bool = False
+
+    @property
+    def is_flag(self) -> bool:
+        return self.name.startswith("-")
+
+    @property
+    def reads(self) -> Callable[[str], str]:
+        """What makes the value of a typed word."""
+        return absolute if self.path else str
+
+    def value(self, typed: Any) -> Any:
+        """The variable's value; None: it is not set."""
+        if typed not in (None, []):
+            return typed
+        if self.default is None:
+            return None
+        word = self.reads(self.default)
+        return [word] if self.many else word
 
 
 @dataclass(frozen=True)
 class Command:
     """words: what is typed; does: what the person agrees to; changes: asks first and takes the lock.
 
+    Its words may be the beginning of other commands' words; it then takes flags only, as a word names one of those.
     variables: extra variables it always gets, as -e takes them; options: (name, meaning) of those a person may give;
-    plans: its playbook can show a plan first (postgres_ha_plan_only), which the person then agrees to.
+    plans: its playbook shows a plan first if PLANS_plan_only is true (summary, question, steps and digest in set_stats
+    run_plan), and is held to the plan of PLANS_digest, which the person agreed to.
     """
 
     words: tuple[str, ...]
@@ -28,7 +75,8 @@ class Command:
     changes: bool = True
     variables: tuple[str, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
-    plans: bool = False
+    plans: str = ""
+    arguments: tuple[Argument, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -47,7 +95,7 @@ COMMANDS = (
         "switchover.yml",
         "Makes a standby the primary and the primary a standby; writes pause for seconds, nothing is lost",
         variables=AGREED,
-        plans=True,
+        plans="postgres_ha",
         options=(("postgres_switchover_to", "server that becomes the primary (default: the furthest standby)"),),
     ),
     Command(
@@ -55,7 +103,7 @@ COMMANDS = (
         "failover.yml",
         "Fences the primary and promotes a standby; what the primary had not sent is lost to the new one",
         variables=AGREED,
-        plans=True,
+        plans="postgres_ha",
         options=(
             ("postgres_failover_to", "server that becomes the primary (default: the one with the most data)"),
             ("postgres_failover_force", "true: also when the primary answers"),
@@ -67,7 +115,7 @@ COMMANDS = (
         "rejoin.yml",
         "Makes every other server follow the primary again; what only a former primary had is given up",
         variables=AGREED,
-        plans=True,
+        plans="postgres_ha",
         options=(("postgres_rejoin", "server to bring back (default: each that does not follow)"),),
     ),
     Command(

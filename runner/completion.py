@@ -5,40 +5,63 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 
+from runner.commands import absolute
+
+# Where nothing is offered, the shell completes files by itself (-o default).
 TEMPLATE = """\
 _run_py() {{
-  local words="${{COMP_WORDS[*]:1:COMP_CWORD-1}}" path="" word
-  for word in $words; do case $word in -*) ;; *) path="$path$word " ;; esac; done
-  case "$path" in
+  local word at="" offered="" current="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[COMP_CWORD-1]}}"
+  for word in "${{COMP_WORDS[@]:1:$((COMP_CWORD-1))}}"; do
+    case "$at$word " in {paths}) at="$at$word " ;; esac
+  done
+  case "$at$before" in
 {cases}
-    *) COMPREPLY=() ;;
   esac
+  COMPREPLY=($(compgen -W "$offered" -- "$current"))
 }}
 complete -o default -F _run_py run.py ./run.py
 """
 
 
-def words(parser: argparse.ArgumentParser, path: str = "") -> dict[str, list[str]]:
-    """What may follow each command path: {"": [...], "logs ": ["odoo"]}."""
-    found: dict[str, list[str]] = {path: []}
+def _parsers(parser: argparse.ArgumentParser, at: str = "") -> dict[str, argparse.ArgumentParser]:
+    """The parser of each command path: {"": ..., "logs ": ..., "logs odoo ": ...}."""
+    found = {at: parser}
     for action in parser._actions:  # argparse has no public way to ask
         if isinstance(action, argparse._SubParsersAction):
             for name, sub in action.choices.items():
-                found[path].append(name)
-                found.update(words(sub, f"{path}{name} "))
-        elif action.option_strings:
-            found[path] += action.option_strings
-        elif action.choices:
-            found[path] += [str(choice) for choice in action.choices]
+                found.update(_parsers(sub, f"{at}{name} "))
     return found
+
+
+def _cases(at: str, parser: argparse.ArgumentParser) -> Iterator[str]:
+    """What may follow each flag that takes a value, then what may follow the path."""
+    flags: list[str] = []
+    words: list[str] = []
+    files = False
+    for action in parser._actions:
+        choices = [str(choice) for choice in action.choices or ()]
+        flags += action.option_strings
+        if not action.option_strings:
+            words += choices
+            files = files or action.type is absolute
+        elif action.nargs != 0:
+            names = "|".join(f'"{at}{flag}"' for flag in action.option_strings)
+            yield f'    {names}) offered="{" ".join(choices)}" ;;'
+    if files:  # offered words would hide them
+        only = f'[[ $current != -* ]] || offered="{" ".join(flags)}"'
+        yield f'    "{at}"*) offered="{" ".join(words)}"; {only} ;;'
+    else:
+        yield f'    "{at}"*) offered="{" ".join(flags + words)}" ;;'
 
 
 def script(parser: argparse.ArgumentParser, shell: str) -> str:
     """The completion script of a shell: bash or zsh."""
-    cases = "\n".join(
-        f'    "{path}") COMPREPLY=($(compgen -W "{" ".join(choices)}" -- "${{COMP_WORDS[COMP_CWORD]}}")) ;;'
-        for path, choices in words(parser).items()
+    parsers = _parsers(parser)
+    longest_first = reversed(list(parsers.items()))
+    text = TEMPLATE.format(
+        paths="|".join(f'"{at}"' for at in parsers if at),
+        cases="\n".join(line for at, sub in longest_first for line in _cases(at, sub)),
     )
-    text = TEMPLATE.format(cases=cases)
     return ("autoload -U +X bashcompinit && bashcompinit\n" if shell == "zsh" else "") + text

@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
+from collections.abc import Sequence
+from typing import Any
 
-from runner import engine, paths
+from runner import cli, engine, paths
 from runner.ask import confirm
 from runner.commands import Command
 from runner.events import Output
@@ -17,33 +20,22 @@ from runner.exits import Exit, Failure
 
 
 def run(args: argparse.Namespace, output: Output) -> None:
-    """Plays the command's playbook, then hands the terminal to its run_exec."""
+    """Plays the command's playbook, then hands the terminal to its run_exec; a dry run ends with the plan."""
     command: Command = args.day2
-    agreed = _agree_to_plan(args, output) if command.plans and not args.yes else ()
-    log, began = f"{command.playbook[:-4]}.log", time.monotonic()
-    output.emit("step.started", step=0, title=command.label, playbook=command.playbook)
-    played = engine.play(
-        command.playbook, log, output, extra=(*command.variables, *args.extra_vars, *agreed), verbose=args.verbose
-    )
+    values = cli.variables(args)
+    extra = [*command.variables, *([json.dumps(values)] if values else []), *args.extra_vars]
+    if command.plans and (args.dry_run or not args.yes):
+        plan = _plan(args, output, extra)
+        if args.dry_run:
+            output.say("Nothing was changed.")
+            output.emit("run.finished", code=0, changed=0, seconds=0.0)
+            return
+        if plan["question"]:
+            confirm(f"{plan['question']}. Go on? [y/n] > ", sys.stderr if args.json else sys.stdout)
+        extra.append(f"{command.plans}_digest={plan['digest']}")
+    began = time.monotonic()
+    played = _play(args, output, command.label, f"{command.playbook[:-4]}.log", extra)
     seconds = round(time.monotonic() - began, 1)
-    output.emit(
-        "step.finished",
-        step=0,
-        title=command.label,
-        state="done" if played.ok else "failed",
-        seconds=seconds,
-        changed=played.changed,
-        checks=[],
-        log=paths.shown(paths.LOG / log),
-    )
-    output.close()
-    if not played.ok:
-        raise Failure(
-            Exit.STEP_FAILED,
-            "COMMAND_FAILED",
-            f"{command.label} failed: {played.cause}",
-            log=paths.shown(paths.LOG / log),
-        )
     output.emit("run.finished", code=0, changed=played.changed, seconds=seconds, notes=played.notes)
     argv = [str(word) for word in played.custom.get("run_exec", [])]
     if argv:
@@ -55,15 +47,28 @@ def run(args: argparse.Namespace, output: Output) -> None:
             ) from error
 
 
-def _agree_to_plan(args: argparse.Namespace, output: Output) -> tuple[str, ...]:
-    """Shows what the command would do to the servers as they are now, and asks; the variables that hold it to that.
+def _plan(args: argparse.Namespace, output: Output, extra: Sequence[str]) -> dict[str, Any]:
+    """Shows what the command would do to the servers as they are now; without a question it would change nothing.
 
-    The playbook refuses if the servers have changed until it begins. No question is asked where nothing changes.
+    Its digest holds the playbook to it, which refuses if the servers have changed until it begins.
     """
     command: Command = args.day2
     log = f"{command.playbook[:-4]}-plan.log"
-    extra = (*command.variables, *args.extra_vars, "postgres_ha_plan_only=true")
-    title, began = f"{command.label}: plan", time.monotonic()
+    played = _play(args, output, f"{command.label}: plan", log, [*extra, f"{command.plans}_plan_only=true"])
+    plan: dict[str, Any] = played.custom.get("run_plan") or {}
+    if not plan:
+        raise _failed(command, "its playbook made no plan", log)
+    output.emit("run.plan", summary=plan["summary"], steps=plan["steps"], question=plan["question"])
+    output.say(plan["summary"])
+    if plan["question"]:
+        for step in plan["steps"]:
+            output.say(f"  {step}")
+    return plan
+
+
+def _play(args: argparse.Namespace, output: Output, title: str, log: str, extra: Sequence[str]) -> engine.Played:
+    """Plays the command's playbook to its end and gives the terminal back."""
+    command, began = args.day2, time.monotonic()
     output.emit("step.started", step=0, title=title, playbook=command.playbook)
     played = engine.play(command.playbook, log, output, extra=extra, verbose=args.verbose)
     output.emit(
@@ -76,18 +81,13 @@ def _agree_to_plan(args: argparse.Namespace, output: Output) -> tuple[str, ...]:
         checks=[],
         log=paths.shown(paths.LOG / log),
     )
-    plan = played.custom.get("run_plan")
-    if not played.ok or not plan:
-        output.close()
-        raise Failure(
-            Exit.STEP_FAILED,
-            "COMMAND_FAILED",
-            f"{command.label} failed: {played.cause}",
-            log=paths.shown(paths.LOG / log),
-        )
-    output.say(plan["summary"])
-    if plan["question"]:
-        for step in plan["steps"]:
-            output.say(f"  {step}")
-        confirm(f"{plan['question']}. Go on? [y/n] > ", sys.stderr if args.json else sys.stdout)
-    return (f"postgres_ha_digest={plan['digest']}",)
+    output.close()
+    if not played.ok:
+        raise _failed(command, played.cause, log)
+    return played
+
+
+def _failed(command: Command, cause: str, log: str) -> Failure:
+    return Failure(
+        Exit.STEP_FAILED, "COMMAND_FAILED", f"{command.label} failed: {cause}", log=paths.shown(paths.LOG / log)
+    )

@@ -51,7 +51,9 @@ def _dispatch(args: argparse.Namespace, argv: Sequence[str], output: Output) -> 
     if args.command == "completion":
         print(completion.script(cli.parser(), args.shell), end="")
         return
-    changes = args.command in ("deploy", "teardown") or (args.command == "day2" and args.day2.changes)
+    changes = args.command in ("deploy", "teardown") or (
+        args.command == "day2" and args.day2.changes and not args.dry_run
+    )
     held = lock.acquire(paths.LOCK, shlex.join(["./run.py", *argv])) if changes else None
     if args.command == "teardown":
         from runner import teardown
@@ -59,7 +61,7 @@ def _dispatch(args: argparse.Namespace, argv: Sequence[str], output: Output) -> 
         teardown.run(args, output, _stream(args))
         return
     _agree(args, output)
-    if args.dry_run and not paths.VENV.exists():
+    if args.command == "deploy" and args.dry_run and not paths.VENV.exists():
         _plan_set_up(output)
         return
     if not _in_venv():
@@ -75,7 +77,7 @@ def _run(args: argparse.Namespace, output: Output) -> None:
 
     output.emit(
         "run.started",
-        command=args.day2.label if args.day2 else args.command,
+        command=cli.title(args),
         steps=[step.number for step in args.steps],
     )
     if args.command == "deploy":

@@ -21,7 +21,8 @@ from typing import Any
 
 import pytest
 
-from runner import child, cli, completion, inventory, lock, main, paths, preflight, procs, report, scrub
+from runner import child, cli, commands, completion, inventory, lock, main, paths, preflight, procs, report, scrub
+from runner.commands import Argument, Command
 from runner.events import JsonOutput, PlainOutput, Relay
 from runner.exits import Failure
 from runner.journal import RUNNING, VERIFIED, Journal
@@ -369,6 +370,168 @@ def test_day_2_commands_are_offered_where_their_playbook_is(tmp_path: Path, monk
     assert cli.parse(["switchover", "--yes"]).day2.changes
 
 
+DATABASE = Argument("--database", "x_database", "database to use")
+TOYS = (
+    Command(
+        ("toy", "modules"),
+        "psql.yml",
+        "Lists modules",
+        arguments=(DATABASE, Argument("--only", "x_only", "which ones", choices=("new", "all"), default="all")),
+    ),
+    Command(
+        ("toy", "modules", "install"),
+        "psql.yml",
+        "Installs modules",
+        plans="x",
+        arguments=(
+            Argument("NAME", "x_names", "modules to install", many=True, required=True),
+            Argument("--with", "x_with", "more of them", many=True, default="web"),
+            DATABASE,
+        ),
+    ),
+    Command(
+        ("toy", "import"),
+        "psql.yml",
+        "Reads a file",
+        arguments=(
+            Argument("FILE", "x_file", "file to read", path=True, required=True),
+            Argument("--to", "x_to", "folder to write", path=True, default="out"),
+        ),
+    ),
+    Command(
+        ("toy", "make"),
+        "psql.yml",
+        "Makes a file",
+        arguments=(
+            Argument("KIND", "x_kind", "what it is", choices=("csv", "zip"), required=True),
+            Argument("FILE", "x_file", "file to write", path=True),
+        ),
+    ),
+    Command(
+        ("toy", "check"),
+        "psql.yml",
+        "Checks modules",
+        arguments=(
+            Argument("NAME", "x_names", "modules to check", many=True),
+            Argument("--by", "x_by", "who checks", required=True),
+        ),
+    ),
+)
+
+
+@pytest.fixture
+def toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "COMMANDS", TOYS)
+
+
+@pytest.mark.usefixtures("toys")
+@pytest.mark.parametrize(
+    ("typed", "variables"),
+    [
+        ("modules", {"x_only": "all"}),
+        ("modules --only new", {"x_only": "new"}),
+        ("modules install a=b @c --database {}", {"x_names": ["a=b", "@c"], "x_with": ["web"], "x_database": "{}"}),
+        ("modules install a --with b c", {"x_names": ["a"], "x_with": ["b", "c"]}),
+        ("modules --database d install a", {"x_names": ["a"], "x_with": ["web"], "x_database": "d"}),
+        ("modules install -- -a", {"x_names": ["-a"], "x_with": ["web"]}),
+        ("import ../a.csv", {"x_file": "HERE/../a.csv", "x_to": "HERE/out"}),
+        ("import ~/a --to /b", {"x_file": "HOME/a", "x_to": "/b"}),
+        ("import ~nobody-has-this-name/a --to .", {"x_file": "HERE/~nobody-has-this-name/a", "x_to": "HERE"}),
+        ("make csv", {"x_kind": "csv"}),
+        ("make csv a", {"x_kind": "csv", "x_file": "HERE/a"}),
+        ("check --by ann", {"x_by": "ann"}),
+        ("check b --by ann", {"x_names": ["b"], "x_by": "ann"}),
+    ],
+)
+def test_arguments_become_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, variables: dict[str, Any]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/ann")
+    found = cli.variables(cli.parse(["toy", *typed.split()]))
+    places = json.dumps(variables).replace("HERE", str(tmp_path)).replace("HOME", "/home/ann")
+    assert found == json.loads(places)
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_command_may_begin_others() -> None:
+    for typed in ("toy modules", "toy modules install a", "toy import a"):
+        words = typed.removesuffix(" a").split()
+        assert cli.parse(typed.split()).day2.words == tuple(words)
+
+
+@pytest.mark.usefixtures("toys")
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("toy", "the following arguments are required: WHAT"),
+        ("toy modules frobnicate", "argument WHAT: invalid choice: 'frobnicate'"),
+        ("toy modules --only old", "argument --only: invalid choice: 'old'"),
+        ("toy modules --only new install a", "--only does not go with toy modules install"),
+        ("toy modules install", "the following arguments are required: NAME"),
+        ("toy import", "the following arguments are required: FILE"),
+        ("toy make pdf a", "argument KIND: invalid choice: 'pdf'"),
+        ("toy check a", "the following arguments are required: --by"),
+        ("toy modules --dry-run", "unrecognized arguments: --dry-run"),
+        ("--dry-run toy modules", "--dry-run does not go with toy modules"),
+    ],
+)
+def test_bad_command_lines_of_day_2(capsys: pytest.CaptureFixture[str], typed: str, says: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.parse(typed.split())
+    assert caught.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("toys")
+def test_dry_run_goes_with_a_command_that_plans() -> None:
+    for typed in ("--dry-run toy modules install a", "toy modules install a --dry-run"):
+        assert cli.parse(typed.split()).dry_run
+    assert not cli.parse(["toy", "modules", "install", "a"]).dry_run
+
+
+@pytest.mark.usefixtures("toys")
+@pytest.mark.parametrize(
+    ("typed", "lines"),
+    [
+        ("toy modules", ["--only ONLY which ones (one of new, all; default: all)", "install Installs modules"]),
+        ("toy modules install", ["NAME modules to install", "--with WITH [WITH ...]", "more of them (default: web)"]),
+        ("toy import", ["FILE file to read", "--to TO folder to write (default: out)"]),
+        ("toy make", ["[-h]", " KIND [FILE] ", "KIND what it is (one of csv, zip)"]),
+        ("toy", ["modules Lists modules", "import Reads a file"]),
+    ],
+)
+def test_help_shows_arguments_and_sub_commands(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, typed: str, lines: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    with pytest.raises(SystemExit) as caught:
+        cli.parse([*typed.split(), "--help"])
+    assert caught.value.code == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert [line for line in lines if line not in shown] == []
+
+
+def test_help_at_every_word(capsys: pytest.CaptureFixture[str]) -> None:
+    """argparse reads a % in a meaning as its own only once help is shown."""
+    for words in {command.words[:length] for command in commands.offered() for length in range(len(command.words) + 1)}:
+        with pytest.raises(SystemExit) as caught:
+            cli.parse([*words, "--help"])
+        assert caught.value.code == 0
+        assert capsys.readouterr().out.startswith(f"usage: {' '.join(['run.py', *words])} ")
+
+
+def complete(typed: str) -> list[str]:
+    """What bash offers for the last word; nothing: files."""
+    words = ["run.py", *typed.split(" ")]
+    quoted = " ".join(f"'{word}'" for word in words)
+    probe = f"COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; _run_py; echo ${{COMPREPLY[@]}}"
+    done = subprocess.run(
+        ["bash", "-uc", completion.script(cli.parser(), "bash") + probe], capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()
+
+
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
@@ -377,15 +540,34 @@ def test_day_2_commands_are_offered_where_their_playbook_is(tmp_path: Path, monk
         ("completion b", "bash"),
         ("--json tear", "teardown"),
         ("teardown --pu", "--purge"),
+        ("--steps 3 tear", "teardown"),
     ],
 )
 def test_completion(typed: str, offered: str) -> None:
-    words = ["run.py", *typed.split()]
-    probe = f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; _run_py; echo ${{COMPREPLY[@]}}"
-    done = subprocess.run(
-        ["bash", "-c", completion.script(cli.parser(), "bash") + probe], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == [offered]
+    assert complete(typed) == [offered]
+
+
+@pytest.mark.usefixtures("toys")
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("toy mod", ["modules"]),
+        ("toy modules in", ["install"]),
+        ("toy modules --on", ["--only"]),
+        ("toy modules --only ", ["new", "all"]),
+        ("toy modules --only new in", ["install"]),
+        ("toy modules install a --wi", ["--with"]),
+        ("toy modules install a --with ", []),
+        ("toy import ", []),
+        ("toy import a ", []),
+        ("toy import --t", ["--to"]),
+        ("toy make ", ["csv", "zip"]),
+        ("toy make csv ./a", []),
+        ("toy import --to ", []),
+    ],
+)
+def test_completion_of_arguments(typed: str, offered: list[str]) -> None:
+    assert complete(typed) == offered
 
 
 def test_every_event_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from conftest import NODES, PROJECT, STEPS, Checkout, wait_for
 
-from runner import dry_run
+from runner import dry_run, lock
 
 
 def gone(pid: int) -> bool:
@@ -428,6 +428,41 @@ def test_day_2_command(checkout: Checkout) -> None:
     assert checkout.run("failover", stdin="y\n").returncode == 1, "a refusal comes before the question"
 
 
+def add_command(checkout: Checkout, command: str, playbook: str) -> None:
+    """A command more, in the checkout's own commands.py; its playbook is toy.yml."""
+    with (checkout.root / "runner/commands.py").open("a") as file:
+        file.write(f"\nCOMMANDS += ({command},)\n")
+    (checkout.root / "playbooks/toy.yml").write_text(playbook)
+
+
+TOLD = """
+- hosts: localhost
+  gather_facts: false
+  vars: {x_other: kept}
+  tasks:
+    - ansible.builtin.copy:
+        dest: "{{ playbook_dir }}/../told"
+        content: "{{ [x_names, x_file, x_more, x_other] | to_json }}"
+        mode: "0600"
+"""
+
+
+def test_arguments_reach_the_playbook_as_they_were_typed(checkout: Checkout) -> None:
+    """-e wins; what was not typed leaves the playbook's own value."""
+    arguments = (
+        'Argument("NAME", "x_names", "names", many=True), Argument("--file", "x_file", "file", path=True),'
+        'Argument("--more", "x_more", "more", default="a=b c"), Argument("--other", "x_other", "other")'
+    )
+    add_command(checkout, f'Command(("toy",), "toy.yml", "Tells", False, arguments=({arguments}))', TOLD)
+    names = ["x_file=/etc", "@none", "\"{'", "yes", "007"]
+    done = checkout.run("toy", *names, "--file", "a b")
+    assert done.returncode == 0, done.stderr
+    told = checkout.root / "told"
+    assert json.loads(told.read_text()) == [names, f"{checkout.root}/a b", "a=b c", "kept"]
+    done = checkout.run("toy", "one", "--file", "/a", "--more", "typed", "-e", "x_more=given")
+    assert json.loads(told.read_text()) == [["one"], "/a", "given", "kept"], done.stderr
+
+
 PLANNED = """
 - hosts: localhost
   gather_facts: false
@@ -451,6 +486,43 @@ def test_plan_is_shown_before_the_question(checkout: Checkout) -> None:
     done = checkout.run("switchover", stdin="y\n")
     assert done.returncode == 0, done.stderr
     assert (checkout.root / "agreed").read_text() == "abc"
+
+
+def test_plan_of_another_role(checkout: Checkout) -> None:
+    """Its variables have the command's prefix. Without a question nobody is asked."""
+    playbook = PLANNED.replace("postgres_ha_", "x_").replace("question: Stop it", "question: ''")
+    add_command(checkout, 'Command(("toy",), "toy.yml", "Stops", plans="x")', playbook)
+    done = checkout.run("toy")
+    assert done.returncode == 0, done.stderr
+    assert "Stop pg1." in done.stdout
+    assert (checkout.root / "agreed").read_text() == "abc"
+
+
+def test_dry_run_of_a_command_shows_its_plan(checkout: Checkout) -> None:
+    """It asks nobody, changes nothing, and does not mind another run."""
+    (checkout.root / "playbooks/switchover.yml").write_text(PLANNED)
+    held = lock.acquire(checkout.root / ".deploy/lock", "another run")
+    done = checkout.run("switchover", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.index("Stop pg1.\n  pg1: stop\n") < done.stdout.index("Nothing was changed.")
+    assert "Go on?" not in done.stdout
+    told = checkout.events("--dry-run", "switchover", "--yes")
+    (plan,) = (event for event in told if event["event"] == "run.plan")
+    assert [plan[key] for key in ("summary", "steps", "question")] == ["Stop pg1.", ["pg1: stop"], "Stop it"]
+    assert (told[-1]["event"], told[-1]["code"], told[-1]["changed"]) == ("run.finished", 0, 0)
+    assert not (checkout.root / "agreed").exists()
+    assert checkout.run("switchover", "--yes").returncode == 5
+    os.close(held)
+    shutil.rmtree(checkout.root / ".deploy/venv")
+    assert "nothing is set up here yet" in checkout.run("switchover", "--dry-run").stderr
+
+
+def test_a_playbook_without_its_plan(checkout: Checkout) -> None:
+    (checkout.root / "playbooks/switchover.yml").write_text(PLANNED.replace("run_plan", "other"))
+    done = checkout.run("switchover", stdin="y\n")
+    assert done.returncode == 1
+    assert "switchover failed: its playbook made no plan" in done.stderr
+    assert not (checkout.root / "agreed").exists()
 
 
 def engine(checkout: Checkout) -> None:
