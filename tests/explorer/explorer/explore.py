@@ -15,8 +15,9 @@ from explorer.clients import Clients
 from explorer.draw import Sequence
 from explorer.lane import Lane, Result
 from explorer.model import World, final, repairs
-from explorer.oracle import History, Step, Violation
+from explorer.oracle import History, Seen, Step, Violation
 
+NOTICED = 5.0  # seconds in which Patroni, on a machine that stood still, may find out that its lock is gone
 SETTLE = 25.0  # seconds in which standbys may find their primary once everything is well
 
 
@@ -48,6 +49,8 @@ class Outcome:
             f"  {len(self.history.acknowledged)} rows acknowledged; {self.violation or 'nothing wrong'};"
             f" {self.seconds:.0f} s"
         )
+        if self.history.moments:
+            lines.append(f"  a machine that woke up accepted writes for up to {max(self.history.moments):.1f} s")
         return "\n".join(lines)
 
 
@@ -78,7 +81,7 @@ class Run:
         """Does an act and looks at the servers; what cannot be goes into the history as well."""
         began = time.monotonic()
         results = execute(self.lane, act)
-        seen = self.lane.look()
+        seen = self._look_after(act)
         output = "\n".join(result.output for result in results)
         code = next((result.code for result in results), 0)
         self.history.steps.append(Step(act, began, time.monotonic(), seen, code, output))
@@ -86,6 +89,20 @@ class Run:
         if late:
             raise Stuck(Violation("hangs", f"{act} did not end", len(self.history.steps) - 1))
         return results[0] if results else None
+
+    def _look_after(self, act: Act) -> tuple[Seen, ...]:
+        """What the servers say; after a machine stood still under Patroni, once Patroni ran there again.
+
+        Without a watchdog device nothing else stops a server that wakes up (docs/postgres.md). In synchronous mode it
+        acknowledges nothing.
+        """
+        seen = self.lane.look()
+        if act.kind == "thaw" and self.history.patroni and not self.history.sync:
+            began = time.monotonic()
+            while sum(one.writable for one in seen) > 1 and time.monotonic() < began + NOTICED:
+                seen = self.lane.look()
+                self.history.moments.append(time.monotonic() - began)
+        return seen
 
     def split(self) -> Violation | None:
         """Whether two servers accepted writes so far."""

@@ -582,6 +582,7 @@ class Lane:
 FILL = r"""
 set -eu
 data=$(ls -d /var/lib/postgresql/*/main) unit=postgresql@$(basename "$(dirname "$data")")-main
+if [ -e /etc/patroni/config.yml ]; then unit=patroni; fi
 systemctl stop "$unit"
 mv "$data/pg_wal" "$data.wal"
 install -d -m 0700 -o postgres -g postgres "$data/pg_wal"
@@ -596,6 +597,7 @@ runuser -u postgres -- psql -XAtq -c "$fill" >/dev/null 2>&1 || true
 FREE = r"""
 set -eu
 data=$(ls -d /var/lib/postgresql/*/main) unit=postgresql@$(basename "$(dirname "$data")")-main
+if [ -e /etc/patroni/config.yml ]; then unit=patroni; fi
 was=$(systemctl is-active "$unit" || true)
 systemctl stop "$unit"
 rm -f "$data/pg_wal/filler"

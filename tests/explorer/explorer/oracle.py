@@ -80,9 +80,10 @@ class History:
     patroni: bool = False
     steps: list[Step] = field(default_factory=list)
     acknowledged: list[Row] = field(default_factory=list)
-    suspended: list[str] = field(
-        default_factory=list
-    )  # primaries that wait for no standby in the end, in synchronous mode
+    # Primaries that wait for no standby in the end, in synchronous mode.
+    suspended: list[str] = field(default_factory=list)
+    # Seconds for which a machine that stood still under Patroni was seen to accept writes beside its successor.
+    moments: list[float] = field(default_factory=list)
 
 
 def two_primaries(history: History) -> Violation | None:
