@@ -244,7 +244,7 @@ odoo14() {
   of_its_own
   check "run.py from nothing, Odoo 14" ./run.py --yes -e odoo_k8s_version=14
   check "run.py again changes nothing" changes_nothing
-  check_python "system, Odoo 14" tests/system/test_odoo_conf.py tests/system/test_y_reports.py
+  check_python "system, Odoo 14" tests/system/test_modules.py tests/system/test_odoo_conf.py tests/system/test_y_reports.py
   check "teardown" ./teardown.sh --yes
   check "nothing is left" leftovers
 }

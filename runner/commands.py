@@ -89,6 +89,8 @@ class Command:
 
 AGREED = ("postgres_yes=true",)  # run.py has asked, so the playbook need not
 
+COPY = Argument("NAME", "odoo_k8s_copy_name", "up to 20 of a-z, 0-9 and dashes", required=True)
+
 COMMANDS = (
     Command(
         ("switchover",),
@@ -179,7 +181,7 @@ COMMANDS = (
             ("postgres_backup_remove", "true: removes the scratch cluster again"),
         ),
     ),
-    Command(("upgrade",), "upgrade.yml", "Rolls the deployment to the versions of this checkout"),
+    Command(("upgrade",), "upgrade.yml", "Rolls the deployment to the versions of this checkout", plans="odoo_k8s"),
     Command(("drill",), "drill.yml", "Breaks one part after the other and checks that the system survives"),
     Command(
         ("alerts",),
@@ -201,6 +203,111 @@ COMMANDS = (
             ("odoo_k8s_logs_lines", "lines of each pod (default: 20)"),
             ("odoo_k8s_logs_only", "only lines that hold this text, such as an X-Request-Id"),
         ),
+    ),
+    Command(
+        ("odoo", "modules"),
+        "odoo_modules.yml",
+        "Shows which modules are installed, due for an update, or missing in the image",
+        changes=False,
+        arguments=(
+            Argument(
+                "--match", "odoo_k8s_modules_match", "only names that hold this or fit it, also of those not installed"
+            ),
+        ),
+    ),
+    Command(
+        ("odoo", "modules", "install"),
+        "upgrade.yml",
+        "Installs modules with what they need, the way of an upgrade: maintenance page, dump, and back if it fails",
+        plans="odoo_k8s",
+        arguments=(
+            Argument("NAME", "odoo_k8s_modules_install", "technical name of a module", many=True, required=True),
+        ),
+    ),
+    Command(
+        ("odoo", "modules", "upgrade"),
+        "upgrade.yml",
+        "Updates modules, also if their files did not change, the way of an upgrade",
+        plans="odoo_k8s",
+        arguments=(
+            Argument("NAME", "odoo_k8s_modules_upgrade", "technical name of a module", many=True, required=True),
+        ),
+    ),
+    Command(
+        ("odoo", "modules", "remove"),
+        "upgrade.yml",
+        "Uninstalls modules with what depends on them and all their records, the way of an upgrade",
+        plans="odoo_k8s",
+        arguments=(
+            Argument("NAME", "odoo_k8s_modules_remove", "technical name of a module", many=True, required=True),
+        ),
+    ),
+    Command(
+        ("odoo", "export"),
+        "odoo_export.yml",
+        "Writes a backup that the database manager of any Odoo of this series restores, read from a standby",
+        changes=False,
+        arguments=(
+            Argument(
+                "FILE",
+                "odoo_k8s_export_file",
+                "zip that is written; it must not be there yet",
+                path=True,
+                required=True,
+            ),
+        ),
+    ),
+    Command(
+        ("odoo", "import"),
+        "odoo_import.yml",
+        "Brings a backup of Odoo in, in the place of today's database, which is kept; pages are away for half a minute",
+        plans="odoo_k8s",
+        arguments=(
+            Argument(
+                "FILE",
+                "odoo_k8s_import_file",
+                "zip, folder or dump of an Odoo of this series",
+                path=True,
+                required=True,
+            ),
+            Argument(
+                "--as",
+                "odoo_k8s_import_as",
+                "what it becomes; staging is neutralised",
+                choices=("production", "staging"),
+                default="production",
+            ),
+            Argument(
+                "--filestore", "odoo_k8s_import_filestore", "folder or tar of the filestore beside a dump", path=True
+            ),
+        ),
+        options=(("odoo_k8s_import_incomplete", "true: although files of it, or modules in the image, are missing"),),
+    ),
+    Command(
+        ("odoo", "copy", "make"),
+        "odoo_copy.yml",
+        "Makes a neutralised copy of production beside it, or replaces what is in one; production goes on",
+        variables=("odoo_copy_act=make",),
+        plans="odoo_k8s",
+        arguments=(
+            COPY,
+            Argument("--image", "odoo_k8s_copy_image", "image of the copy (default: the one that production runs)"),
+        ),
+    ),
+    Command(
+        ("odoo", "copy", "list"),
+        "odoo_copy.yml",
+        "Shows the copies of production: state, age of the data, size, address",
+        changes=False,
+        variables=("odoo_copy_act=list",),
+    ),
+    Command(
+        ("odoo", "copy", "drop"),
+        "odoo_copy.yml",
+        "Removes a copy of production with its database and what was done in it",
+        variables=("odoo_copy_act=drop",),
+        plans="odoo_k8s",
+        arguments=(COPY,),
     ),
     Command(("shell", "odoo"), "odoo_shell.yml", "Opens an Odoo shell in a running pod", changes=False),
     Command(

@@ -19,7 +19,8 @@ options:
     description:
       - Name of each variable, and the grammar of its value, one of V(nginx_size), V(nginx_time), V(nginx_rates),
         V(prometheus_duration), V(prometheus_size), V(quantity), V(pgbackrest_size), V(postgres_size), V(port),
-        V(router_id), V(user_id), V(count), V(seconds), V(addresses), V(networks), V(egress) and V(unit_words).
+        V(router_id), V(user_id), V(count), V(seconds), V(addresses), V(networks), V(egress), V(unit_words)
+        and V(modules).
     type: dict
     required: true
   values:
@@ -158,6 +159,10 @@ GRAMMARS = {
     ),
     "unit_words": Grammar(
         every(matches(r"[^\s\"'\\%$;]+")), "a list of words, each without a blank, a quote, a backslash, %, $ or ;"
+    ),
+    "modules": Grammar(
+        every(matches("[a-z][a-z0-9_]*")),
+        "a list of technical names, each of small letters, digits and _, such as [contacts, hr_expense]",
     ),
 }
 

@@ -93,9 +93,7 @@ import contextlib
 import glob
 import os
 import platform
-import subprocess
 import time
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -109,50 +107,21 @@ from ansible_collections.odoo_deploy.stack.plugins.module_utils.odoo_database im
     state_in,
     tables_in,
 )
+from ansible_collections.odoo_deploy.stack.plugins.module_utils.odoo_server import (
+    LOCK,
+    MISSING,
+    Problem,
+    call,
+    connect,
+    create,
+    exchange,
+    exists,
+    one,
+    own_schema,
+)
 
-try:
+with contextlib.suppress(ImportError):
     import psycopg2
-    from psycopg2.extensions import quote_ident
-
-    MISSING = ""
-except ImportError:
-    MISSING = traceback.format_exc()
-
-# One dump or restore at a time, also where a killed run has left one at work. "odoodbrs"
-LOCK = 0x6F646F6F64627273
-
-
-class Problem(Exception):
-    """Something that a person has to read."""
-
-
-def connect(dbname: str, port: int) -> Any:
-    connection = psycopg2.connect(dbname=dbname, port=port, connect_timeout=10, application_name="odoo_database")
-    connection.autocommit = True
-    return connection
-
-
-def one(connection: Any, query: str, *values: Any) -> Any:
-    """First column of the first row; None: no row."""
-    with connection.cursor() as cursor:
-        cursor.execute(query, values)
-        row = cursor.fetchone()
-    return row[0] if row else None
-
-
-def execute(connection: Any, statement: str, *values: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values or None)
-
-
-def call(*argv: str) -> str:
-    """Output of a program; a Problem with the last line that it wrote where it fails."""
-    done = subprocess.run(argv, check=False, capture_output=True, text=True)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        errors = [line for line in lines if "error" in line] or lines
-        raise Problem(errors[0] if errors[0].startswith(argv[0]) else f"{argv[0]}: {errors[0]}")
-    return done.stdout
 
 
 def fault(file: str) -> str:
@@ -165,10 +134,6 @@ def fault(file: str) -> str:
     except Problem as problem:
         return str(problem)
     return "" if state == READY else "the database in it is {}".format(state or "not one that a deployment made ready")
-
-
-def exists(server: Any, name: str) -> bool:
-    return bool(one(server, "SELECT true FROM pg_database WHERE datname = %s", name))
 
 
 def state(name: str, port: int) -> tuple[bool, str]:
@@ -235,16 +200,10 @@ def restore(server: Any, options: dict[str, Any]) -> str:
     if wrong:
         raise Problem(f"{file} cannot be restored: {wrong}")
     beside = name + "_restoring"
-    ident, owner = quote_ident(beside, server), quote_ident(options["owner"], server)
-    # What a restore that was killed has left.
-    execute(server, f"DROP DATABASE IF EXISTS {ident} WITH (FORCE)")
-    execute(server, f"CREATE DATABASE {ident} OWNER {owner} TEMPLATE template0 ENCODING 'UTF8'")
-    # As the role postgres_primary leaves a database.
-    execute(server, f"REVOKE CONNECT, TEMPORARY ON DATABASE {ident} FROM PUBLIC")
+    create(server, beside, options["owner"])
     call("pg_restore", "--port", str(port), "--exit-on-error", "--dbname", beside, file)
     with contextlib.closing(connect(beside, port)) as restored:
-        if restored.server_version < 150000:
-            execute(restored, f"ALTER SCHEMA public OWNER TO {owner}")
+        own_schema(restored, options["owner"])
         tables = one(
             restored,
             "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
@@ -256,29 +215,7 @@ def restore(server: Any, options: dict[str, Any]) -> str:
     found = state(beside, port)[1]
     if found != READY:
         raise Problem(f"{beside} is {found or 'not marked ready'}")
-    return exchange(server, name, beside)
-
-
-def exchange(server: Any, name: str, beside: str) -> str:
-    """``beside`` becomes ``name``, and ``name`` NAME_broken_TIME, in one transaction."""
-    broken = "{}_broken_{}".format(name, time.strftime("%Y%m%d%H%M%S", time.gmtime())) if exists(server, name) else ""
-    old, new = quote_ident(name, server), quote_ident(beside, server)
-    renames = f"ALTER DATABASE {new} RENAME TO {old}"
-    if broken:
-        renames = f"ALTER DATABASE {old} RENAME TO {quote_ident(broken, server)}; " + renames
-    for left in reversed(range(20)):
-        execute(
-            server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN (%s, %s)", name, beside
-        )
-        try:
-            execute(server, f"BEGIN; {renames}; COMMIT")
-            return broken
-        except psycopg2.errors.ObjectInUse:
-            execute(server, "ROLLBACK")
-            if not left:
-                raise
-            time.sleep(0.5)
-    raise AssertionError("the last try returns or raises")
+    return exchange(server, name, beside, "broken")
 
 
 def main() -> None:

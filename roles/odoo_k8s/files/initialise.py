@@ -6,26 +6,34 @@
 ``initialise.py plan MODULE…``     nothing is changed; says what ``upgrade`` would do
 ``initialise.py upgrade MODULE…``  as ``init``, and modules whose files changed since they were loaded are updated (the
                                    rule of click-odoo-update: a checksum of each addon's folder, kept in the database)
+``initialise.py import MODULE…``   as ``upgrade``, for a database that was brought in; without checksums, modules whose
+                                   version is another are updated. ODOO_IMPORT_AS=staging neutralises it
+
+``plan`` and ``upgrade`` take what a person wants of single modules: ``--install``, ``--upgrade`` (also where no file
+changed) and ``--remove`` (with what depends on it), each with names behind it.
 
 One run at a time: an advisory lock on the database is held from the first to the last statement; a second run waits.
-Attachments are kept in the database from the first one on. The container's termination message is a JSON object:
-installed, updated (lists of modules that were, or with ``plan`` would be) and due (modules whose files changed but that
-``init`` does not update).
+Attachments are kept in the database from the first one on. The container's termination message is a JSON object
+(``message``) of lists of modules: installed, updated, removed (that were, or with ``plan`` would be), brought (what
+Odoo installs with the first), taken (what depends on the removed ones), and due (files changed, but ``init`` updates
+nothing). A ``plan`` that refuses says so there (refusal), and ends well: that is an answer.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
 import signal
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import database
 import psycopg2
+from neutralise import neutralise
+from planning import PRESENT, Asked, Offer, Plan, message, plan
 from start import CONFIG, check_image, write_config
 
 
@@ -33,11 +41,11 @@ def say(text: str) -> None:
     print("odoo-deploy: " + text, file=sys.stderr, flush=True)
 
 
-def report(installed_now: list[str], updated: list[str], due: list[str]) -> None:
+def report(wanted: Plan, neutralised: list[str] | None = None) -> None:
     """For the role, which reads it from the pod's status. Outside Kubernetes nobody asks."""
     log = Path("/dev/termination-log")
     if log.exists():
-        log.write_text(json.dumps({"installed": installed_now, "updated": updated, "due": due}))
+        log.write_text(message(wanted, neutralised))
 
 
 def give_up(text: str) -> None:
@@ -90,6 +98,31 @@ def installed(connection) -> dict[str, str]:
         return dict(cursor.fetchall())
 
 
+def requirements(connection) -> dict[str, list[str]]:
+    """What each module of the database depends on, as Odoo wrote it down when it read the manifests."""
+    found: dict[str, list[str]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT m.name, d.name FROM ir_module_module_dependency d JOIN ir_module_module m ON m.id = d.module_id"
+        )
+        for module, needed in cursor.fetchall():
+            found.setdefault(module, []).append(needed)
+    return found
+
+
+def company_countries(connection) -> frozenset[str]:
+    """Codes of the countries that the companies are in: some modules are installed by themselves in these alone."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('public.res_company')")
+        if cursor.fetchone()[0] is None:
+            return frozenset()
+        cursor.execute(
+            "SELECT DISTINCT upper(c.code) FROM res_company o JOIN res_partner p ON p.id = o.partner_id"
+            " JOIN res_country c ON c.id = p.country_id"
+        )
+        return frozenset(code for (code,) in cursor.fetchall())
+
+
 def checksum(folder: str) -> str:
     """Of everything that an update would load: names and contents, without bytecode, static files and tests."""
     digest = hashlib.sha256()
@@ -126,6 +159,30 @@ def checksums(names) -> dict[str, str]:
     return {name: checksum(path) for name in sorted(names) for path in [get_module_path(name)] if path}
 
 
+def offers() -> dict[str, Offer]:
+    """The modules of the image. One whose manifest cannot be read is none, for Odoo as for us."""
+    from odoo.modules import module
+
+    # To 15 the manifest was called a description.
+    read = getattr(module, "get_manifest", None) or module.load_information_from_description_file
+    found = {}
+    for name in sorted(module.get_modules()):
+        try:
+            said = read(name)
+            if not said:
+                continue
+            auto = said.get("auto_install", False)
+            found[name] = Offer(
+                depends=list(said.get("depends", [])),
+                auto=None if auto is False else frozenset(auto),
+                countries=frozenset(code.upper() for code in said.get("countries", [])),
+                installable=bool(said.get("installable", True)),
+            )
+        except Exception as error:  # whatever an addon of anybody has in there
+            say(f"the manifest of {name} cannot be read: {error!r}")
+    return found
+
+
 def load(install: list[str], update: list[str]) -> None:
     """Odoo's own installation and update, in this process.
 
@@ -139,6 +196,18 @@ def load(install: list[str], update: list[str]) -> None:
     if server.preload_registries([database.name()]):
         sys.exit("odoo-deploy: Odoo could not load {}".format(", ".join(install + update)))
     config["init"], config["update"] = {}, {}
+
+
+def remove(names: list[str]) -> None:
+    """Odoo's own removal, in this process, of modules and what depends on them.
+
+    :raises Exception: it failed; some may be gone.
+    """
+    with environment() as env:
+        found = env["ir.module.module"].search([("name", "in", names), ("state", "=", "installed")])
+        # What an earlier, killed run had marked was removed when the registry was loaded.
+        if found:
+            found.button_immediate_uninstall()
 
 
 def environment():
@@ -162,12 +231,14 @@ def environment():
     return manager()
 
 
-def finish(fresh: bool, keep: dict[str, str]) -> None:
+def finish(fresh: bool, keep: dict[str, str]) -> list[str]:
     """What belongs to a database that pods may serve from, in one transaction: the last step of every run.
 
     :param fresh: the database was initialised by this run or by one that was killed.
     :param keep: checksums of modules whose files are newer than what was loaded; they stay due for an update.
+    :returns: what was turned off in a database that was brought in as a copy.
     """
+    off: list[str] = []
     with environment() as env:
         parameters = env["ir.config_parameter"]
         storage = os.environ.get("ODOO_ATTACHMENT_STORAGE", "db")
@@ -183,12 +254,18 @@ def finish(fresh: bool, keep: dict[str, str]) -> None:
             parameters.set_param("web.base.url", os.environ["ODOO_BASE_URL"])
             parameters.set_param("web.base.url.freeze", "True")
         parameters.set_param("report.url", report_url())
+        if os.environ.get("ODOO_IMPORT_AS") == "staging":
+            # As Odoo's own restoring of a copy: another uuid and secret.
+            parameters.init(force=True)
+            parameters.set_param("web.base.url.freeze", bool(os.environ.get("ODOO_BASE_URL")))
+            off = neutralise(env)
         if fresh:
             password = Path(os.environ["ODOO_ADMIN_PASSWORD_FILE"]).read_text().strip()
             env.ref("base.user_admin").write({"password": password})
         names = env["ir.module.module"].search([("state", "=", "installed")]).mapped("name")
         parameters.set_param(database.CHECKSUMS, json.dumps({**checksums(names), **keep}, sort_keys=True))
         parameters.set_param(database.STATE, "ready")
+    return off
 
 
 def report_url() -> str:
@@ -210,12 +287,23 @@ def settled(connection) -> bool:
     return all(parameter(connection, key) == value for key, value in wanted.items())
 
 
+def forget(env) -> None:
+    """Write what is pending and empty the cache, which would hold the contents of every attachment otherwise."""
+    if hasattr(env, "invalidate_all"):  # from 16 on
+        env.invalidate_all()
+    else:
+        env["base"].flush()
+        env.cache.invalidate()
+
+
 def force_storage(env, storage: str) -> None:
     """Every attachment into the storage that is set, also those of fields, which Odoo's own search hides."""
     domain = [("store_fname", "!=", False)] if storage == "db" else [("db_datas", "!=", False)]
     attachments = env["ir.attachment"].search([*domain, "|", ("res_field", "=", False), ("res_field", "!=", False)])
     lost = []
-    for attachment in attachments:
+    for number, attachment in enumerate(attachments):
+        if number % 50 == 0:
+            forget(env)
         content = attachment.raw
         if not content and attachment.file_size:
             lost.append(attachment.id)
@@ -226,82 +314,20 @@ def force_storage(env, storage: str) -> None:
         say(f"warning: {len(lost)} attachments have no file in this data_dir and stay as they are: {lost[:20]}")
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a run does to the database."""
-
-    refusal: str = ""  # not empty: nothing is done, and another try would end the same way
-    fresh: bool = False  # the database is initialised by this run, or was half initialised by one that was killed
-    install: list[str] = field(default_factory=list)
-    update: list[str] = field(default_factory=list)
-    due: list[str] = field(default_factory=list)  # files changed, but this mode updates nothing
-    keep: dict[str, str] = field(default_factory=dict)  # checksums that stay as they were: those modules remain due
-
-
-def plan(
-    mode: str,
-    modules: list[str],
-    series: str,
-    version: str,
-    state: str,
-    states: dict[str, str],
-    known: dict[str, str],
-    now: dict[str, str],
-    lacking: list[str],
-    once: bool = False,
-    again: bool = False,
-) -> Plan:
-    """Decide what to install and to update.
-
-    :param mode: ``init``, ``upgrade``, or ``plan``, which decides as ``upgrade`` does.
-    :param modules: what the database shall hold.
-    :param series: of the image, e.g. ``19.0``.
-    :param version: of the module base as it was loaded last; empty: the database is not initialised.
-    :param state: system parameter ``odoo_deploy.state``.
-    :param states: state of each module in the database; empty: the database is not initialised.
-    :param known: checksum of each module when it was loaded last; empty: nobody wrote them down.
-    :param now: checksum of each installed module in the image.
-    :param lacking: those of ``modules`` that the image does not have.
-    :param once: a database of this name was initialised before.
-    :param again: a person asked to initialise it all the same.
-    """
-    fresh = states.get("base") != "installed" or state == "initialising"
-    if fresh and once and not again and state != "initialising":
-        return Plan(
-            "the database was initialised before and is empty now. Restore a dump:"
-            " playbooks/upgrade.yml -e odoo_k8s_backup=FILE -e odoo_k8s_upgrade_back=true;"
-            " or begin anew, without any data: playbooks/odoo.yml -e odoo_k8s_initialise_again=true"
-        )
-    if mode == "init" and state == "upgrading":
-        return Plan(
-            "an upgrade changed a part of the database and did not end."
-            " Run playbooks/upgrade.yml, which says how to go on and how to go back"
-        )
-    if not fresh and not version.startswith(series + "."):
-        return Plan(
-            f"the database is of Odoo {version}, this image is {series}."
-            " Odoo cannot cross series: migrate the database first (OpenUpgrade)"
-        )
-    missing = [name for name in modules if states.get(name) != "installed"]
-    unknown = [name for name in missing if name in lacking]
-    if unknown:
-        return Plan("the image has no module named " + ", ".join(unknown))
-    changed = sorted(name for name, value in now.items() if known and known.get(name) != value)
-    if states and mode != "init" and (not known or "base" in changed or state == "upgrading"):
-        # Updating base updates all that is installed. What an upgrade that was killed has updated is not known.
-        changed = ["base"]
-    half_way = any(value in ("to install", "to upgrade", "to remove") for value in states.values())
-    if not missing and (fresh or half_way):
-        # Loading any module finishes what a killed run has marked.
-        missing = ["base"]
-    update = [] if mode == "init" else changed
-    keep = {} if update == ["base"] else {name: known.get(name, "") for name in changed if name not in update}
-    return Plan("", fresh, missing, update, changed if mode == "init" else [], keep)
+def arguments(words: list[str]) -> tuple[str, list[str], Asked]:
+    """The mode, the modules that the database shall hold, and what a person wants of single ones."""
+    parser = argparse.ArgumentParser(prog="initialise.py")
+    parser.add_argument("mode", choices=("init", "plan", "upgrade", "import"))
+    parser.add_argument("modules", nargs="*")
+    for wish in ("install", "upgrade", "remove"):
+        parser.add_argument("--" + wish, nargs="+", default=[])
+    given = parser.parse_args(words)
+    return given.mode, given.modules, Asked(given.install, given.upgrade, given.remove)
 
 
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    mode, modules = sys.argv[1], sys.argv[2:]
+    mode, modules, asked = arguments(sys.argv[1:])
     write_config()
     series = check_image()
     connection = wait_for_database()
@@ -329,6 +355,7 @@ def main() -> None:
     states = installed(connection)
     state = parameter(connection, database.STATE)
     known = json.loads(parameter(connection, database.CHECKSUMS, "{}"))
+    wide = odoo.tools.config["server_wide_modules"]
     wanted = plan(
         mode,
         modules,
@@ -338,52 +365,93 @@ def main() -> None:
         states=states,
         known=known,
         now=checksums(name for name, value in states.items() if value in ("installed", "to upgrade")),
-        lacking=[name for name in modules if not odoo.modules.get_module_path(name, display_warning=False)],
+        moved=other_versions(connection),
+        lacking=[
+            name for name in [*modules, *asked.install] if not odoo.modules.get_module_path(name, display_warning=False)
+        ],
         once=database.was_initialised(),
         again=os.environ.get("ODOO_INITIALISE_AGAIN") == "1",
+        asked=asked,
+        offered=offers() if mode != "init" else {},
+        needs=requirements(connection) if states and mode != "init" else {},
+        # A text to 18, a list from 19 on.
+        wide=wide.split(",") if isinstance(wide, str) else list(wide),
+        countries=company_countries(connection) if states and mode != "init" else frozenset(),
     )
     if wanted.refusal:
-        give_up(
-            "{}; database {}; addons in {}".format(wanted.refusal, database.name(), ", ".join(odoo.addons.__path__))
-        )
+        where = "{}; database {}; addons in {}".format(wanted.refusal, database.name(), ", ".join(odoo.addons.__path__))
+        if mode == "plan":
+            report(Plan(where))
+            say(where)
+            sys.stderr.flush()
+            os._exit(0)
+        give_up(where)
     if wanted.fresh:
         # Read when the table is made, before the first attachment: nothing ever lies on a pod's disk.
         defaults = ir_config_parameter._default_parameters
         defaults["ir_attachment.location"] = lambda: os.environ.get("ODOO_ATTACHMENT_STORAGE", "db")
         defaults[database.STATE] = lambda: "initialising"
 
-    report(wanted.install, wanted.update, wanted.due)
-    what = "{{}}: {}; {{}}: {}".format(", ".join(wanted.install) or "nothing", ", ".join(wanted.update) or "nothing")
+    report(wanted)
+    gone = [*wanted.remove, *wanted.take]
+    told = {"install": [*wanted.install, *wanted.bring], "update": wanted.update, "remove": gone}
+    said = "; ".join("{}: {}".format(what, ", ".join(names) or "nothing") for what, names in told.items())
     if mode == "plan":
-        say(what.format("would install", "would update"))
+        say("would " + said)
+        sys.stderr.flush()
         os._exit(0)
-    if wanted.install or wanted.update:
+    if wanted.install or wanted.update or gone:
         if not wanted.fresh:
             set_state(connection, "installing" if mode == "init" else "upgrading")
-        say(what.format("installing", "updating"))
+        say("to " + said)
         try:
-            load(wanted.install, wanted.update)
+            # The registry that removes is loaded by the schema that this leaves.
+            if wanted.install or wanted.update:
+                load(wanted.install, wanted.update)
+            if gone:
+                remove(gone)
             states = installed(connection)
-            failed = [name for name in modules if states.get(name) != "installed"]
+            failed = [name for name in [*modules, *asked.install] if states.get(name) != "installed"]
             if failed:
                 sys.exit("odoo-deploy: not installed after loading: {}".format(", ".join(failed)))
+            left = [name for name in gone if states.get(name) in PRESENT]
+            if left:
+                sys.exit("odoo-deploy: still installed after their removal: {}".format(", ".join(left)))
         except BaseException:
             if mode == "init" and not wanted.fresh:
                 take_back(connection)
             raise
-    if wanted.install or wanted.update or state != "ready" or not settled(connection):
-        finish(wanted.fresh, wanted.keep)
-    database.remember_initialised()
+    if wanted.install or wanted.update or gone or state != "ready" or not settled(connection):
+        report(wanted, finish(wanted.fresh, wanted.keep))
+    if mode != "import":  # it gets the name that it will have later
+        database.remember_initialised()
     if wanted.due:
         say(
             "warning: files changed since these modules were last updated: {}; run the upgrade playbook".format(
                 ", ".join(wanted.due)
             )
         )
-    say(f"done: database {database.name()} is ready: {len(wanted.install)} installed, {len(wanted.update)} updated")
+    say(
+        f"done: database {database.name()} is ready: {len(wanted.install)} installed, {len(wanted.update)} updated,"
+        f" {len(gone)} removed"
+    )
     sys.stderr.flush()
     # Threads and pools of Odoo have nothing left to do.
     os._exit(0)
+
+
+def other_versions(connection) -> list[str]:
+    """Installed modules whose version in the image is another than the one that was loaded last."""
+    from odoo.modules import module
+
+    manifest = getattr(module, "get_manifest", None) or module.load_information_from_description_file
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('public.ir_module_module')")
+        if cursor.fetchone()[0] is None:
+            return []
+        cursor.execute("SELECT name, coalesce(latest_version, '') FROM ir_module_module WHERE state = 'installed'")
+        versions = dict(cursor.fetchall())
+    return [name for name, version in versions.items() if manifest(name).get("version", version) != version]
 
 
 def base_version(connection) -> str:

@@ -173,8 +173,9 @@ class Cluster:
         self.certificate = (configuration.cert_file, configuration.key_file)
 
     def namespaces(self, deployment: str) -> list[str]:
-        """What the deployment made: its roles write its name on them."""
-        found = self.core.list_namespace(label_selector=f"odoo-deploy.deployment={deployment}").items
+        """What the deployment made: its roles write its name on them. Staging copies are no part of it."""
+        selector = f"odoo-deploy.deployment={deployment},!odoo-deploy.copy"
+        found = self.core.list_namespace(label_selector=selector).items
         return [namespace.metadata.name for namespace in found]
 
     def workload(self, deployment: str, **selection: str) -> Any:

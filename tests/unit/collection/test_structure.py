@@ -21,7 +21,6 @@ LONG: dict[str, int] = {
     "roles/nginx_cache/tasks/roll_back.yml": 1,
     "roles/nginx_cache/vars/main.yml": 6,
     "roles/odoo_k8s/tasks/check.yml": 1,
-    "roles/odoo_k8s/tasks/upgrade_plan.yml": 1,
     "roles/odoo_k8s/vars/main/main.yml": 4,
     "roles/postgres_backup/tasks/certificate.yml": 1,
     "roles/postgres_backup/vars/main.yml": 7,

@@ -34,14 +34,16 @@ def connections(**variables: object) -> tuple[int, int]:
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        # (web processes + cron's) x db_maxconn, and one more of each web process for sessions
-        ({}, (3 * 3 + 2) * 16 + 3 * 3),
-        ({"odoo_k8s_replicas": 5}, (5 * 3 + 2) * 16 + 5 * 3),
-        ({"odoo_k8s_max_replicas": 6}, (6 * 3 + 2) * 16 + 6 * 3),
-        ({"odoo_k8s_workers": 4}, (3 * 5 + 2) * 16 + 3 * 5),
-        ({"odoo_k8s_cron_threads": 3}, (3 * 3 + 4) * 16 + 3 * 3),
-        ({"odoo_k8s_db_maxconn": 8}, (3 * 3 + 2) * 8 + 3 * 3),
-        ({"odoo_k8s_config": {"workers": 4, "db_maxconn": 8}}, (3 * 5 + 2) * 8 + 3 * 5),
+        # (web processes + cron's) x db_maxconn, one more of each web process for sessions, and those of two copies
+        ({}, (3 * 3 + 2) * 16 + 3 * 3 + 50),
+        ({"odoo_k8s_replicas": 5}, (5 * 3 + 2) * 16 + 5 * 3 + 50),
+        ({"odoo_k8s_max_replicas": 6}, (6 * 3 + 2) * 16 + 6 * 3 + 50),
+        ({"odoo_k8s_workers": 4}, (3 * 5 + 2) * 16 + 3 * 5 + 50),
+        ({"odoo_k8s_cron_threads": 3}, (3 * 3 + 4) * 16 + 3 * 3 + 50),
+        ({"odoo_k8s_db_maxconn": 8}, (3 * 3 + 2) * 8 + 3 * 3 + 50),
+        ({"odoo_k8s_config": {"workers": 4, "db_maxconn": 8}}, (3 * 5 + 2) * 8 + 3 * 5 + 50),
+        ({"odoo_k8s_copies_max": 0}, (3 * 3 + 2) * 16 + 3 * 3),
+        ({"odoo_k8s_copies_max": 3, "odoo_k8s_copy_connections": 30}, (3 * 3 + 2) * 16 + 3 * 3 + 90),
     ],
 )
 def test_connections_follow_odoos_processes(variables: dict[str, object], expected: int) -> None:
@@ -53,7 +55,7 @@ def test_counts_stand_in_one_place() -> None:
     """The deployment's figures are in all/odoo.yml, and what they are is what the role would do alone."""
     deployment = yaml.safe_load((ROOT / "inventory/wiring/all/odoo.yml").read_text())
     role = yaml.safe_load((ROOT / "roles/odoo_k8s/defaults/main.yml").read_text())
-    names = ("replicas", "max_replicas", "workers", "cron_threads", "db_maxconn")
+    names = ("replicas", "max_replicas", "workers", "cron_threads", "db_maxconn", "copies_max", "copy_connections")
     assert {n: deployment[f"odoo_k8s_{n}"] for n in names} == {n: role[f"odoo_k8s_{n}"] for n in names}
     wiring = (ROOT / "inventory/wiring/postgres.yml").read_text()
     assert not [name for name in names if f"odoo_k8s_{name}" in wiring]

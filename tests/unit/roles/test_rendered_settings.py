@@ -100,6 +100,10 @@ TOLD: dict[str, dict[str, Any]] = {
         "__odoo_k8s_config_hash": "0123456789",
         "__odoo_k8s_image": "odoo:test",
         "__odoo_k8s_init_job": "odoo-init-0123456789",
+        "odoo_k8s_copy_name": "test",
+        "__odoo_k8s_copy_spaces": {"resources": []},
+        "__odoo_k8s_copy_deployed": {"resources": []},
+        "__odoo_k8s_copy_services": {"resources": []},
     },
 }
 
@@ -251,6 +255,14 @@ CASES = (
     Rendered("postgres_ha_force", True, "failover.yml#Make the plan#__postgres_ha_options", "'force': 'True'"),
     Rendered("postgres_ha_max_lag", 77, "switchover.yml#Make the plan#__postgres_ha_options", "'max_lag': '77'"),
     Rendered("odoo_k8s_build_dir", "/srv/build", "__odoo_k8s_clone_dir", "/srv/build/git"),
+    Rendered("odoo_k8s_copy_name", "other", "__odoo_k8s_copy_password_file", "/odoo_copy_other_password"),
+    Rendered("odoo_k8s_copies_secrets_dir", "/srv/secrets", "__odoo_k8s_copy_password_file", "/srv/secrets/odoo_copy_"),
+    Rendered("odoo_k8s_copy_image", "odoo:next", "__odoo_k8s_copy_facts", "'image': 'odoo:next'"),
+    Rendered("odoo_k8s_copies_max", 5, "__odoo_k8s_copy_facts", "'most': 5"),
+    Rendered("odoo_k8s_client_connections", 275, "__odoo_k8s_copy_facts", "'connections': 275"),
+    Rendered("odoo_k8s_copies_address", "192.0.2.9", "__odoo_k8s_copy_facts", "'address': '192.0.2.9'"),
+    Rendered("odoo_k8s_copies_group", "staging", "copy_look.yml#Ask which copies the server has#group", "staging"),
+    Rendered("odoo_k8s_copy_connections", 9, "copy_fill.yml#Give the copy a role of its own#connections", "9"),
 )
 
 

@@ -30,6 +30,7 @@ READ: dict[str, list[Any]] = {
         [{"cidr": "203.0.113.25/32", "port": 587}, {"cidr": "2001:db8::/32", "port": "53", "protocol": "UDP"}],
     ],
     "unit_words": [[], ["--collector.processes", "--web.max-requests=4"]],
+    "modules": [[], ["contacts"], ["l10n_be", "a", "web_responsive_2"]],
 }
 REFUSED: dict[str, list[Any]] = {
     "nginx_size": ["5q", "1.5g", "", "-1m", "0m", "512 m", True, None, "512m;"],
@@ -63,6 +64,7 @@ REFUSED: dict[str, list[Any]] = {
         [{"cidr": "203.0.113.25/32"}],
     ],
     "unit_words": ["--one", ["two words"], ['--a="b"'], ["$(id)"]],
+    "modules": ["contacts", ["Contacts"], ["hr expense"], ["--all"], ["2fa"], ["crm\n"], [""], [["crm"]], {"crm": 1}],
 }
 
 

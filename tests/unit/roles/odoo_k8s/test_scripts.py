@@ -244,3 +244,22 @@ def test_an_upgrade_after_one_that_was_killed_updates_everything(scripts: Script
 def test_an_installation_that_was_killed_is_finished_by_a_deployment(scripts: Scripts) -> None:
     planned = decide(scripts, state="installing", states={**STATES, "crm": "to install"})
     assert (planned.refusal, planned.install) == ("", ["base"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "update"),
+    [
+        ({"known": {}, "moved": ["web"]}, ["web"]),  # another Odoo's backup: by the versions
+        ({"known": {}, "moved": []}, []),
+        ({"known": {}, "moved": ["base", "web"]}, ["base"]),
+        ({"known": {"base": "1", "web": "old"}, "moved": []}, ["web"]),  # one of a deployment: by the checksums
+        ({"known": {"base": "1", "web": "2"}, "moved": ["web"]}, []),
+    ],
+)
+def test_of_a_database_that_was_brought_in_what_changed_is_updated(
+    scripts: dict[str, ModuleType], changes: dict[str, Any], update: list[str]
+) -> None:
+    installed = {"base": "installed", "web": "installed"}
+    facts = {"series": "19.0", "version": "19.0.1.3", "state": "importing", "states": installed, "lacking": []}
+    wanted = scripts["planning"].plan("import", ["base"], **{**facts, "now": {"base": "1", "web": "2"}, **changes})
+    assert (wanted.refusal, wanted.install, wanted.update) == ("", [], update)
