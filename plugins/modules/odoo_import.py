@@ -191,19 +191,16 @@ def sql(archive: zipfile.ZipFile, folder: Path) -> Iterator[Iterator[bytes]]:
 
     :raises Damaged: the dump cannot be read to its end.
     """
-    if SQL in archive.namelist():
-        with opened(archive, SQL) as stream:
-            yield iter(stream)
-        return
-    custom = folder / f"{secrets.token_hex(8)}.{CUSTOM}"
-    try:
+    with contextlib.ExitStack() as stack:
+        if SQL in archive.namelist():
+            yield iter(stack.enter_context(opened(archive, SQL)))
+            return
+        custom = folder / f"{secrets.token_hex(8)}.{CUSTOM}"
+        stack.callback(custom.unlink, missing_ok=True)
         with opened(archive, CUSTOM) as stream, custom.open("wb") as target:
             shutil.copyfileobj(stream, target)
-        with reading("pg_restore", "--no-owner", "--no-privileges", "--file", "-", str(custom)) as lines:
-            yield iter(lines)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            custom.unlink()
+        argv = ("pg_restore", "--no-owner", "--no-privileges", "--file", "-", str(custom))
+        yield iter(stack.enter_context(reading(*argv)))
 
 
 def inspect(server: Any, options: dict[str, Any]) -> dict[str, Any]:

@@ -104,7 +104,8 @@ class Sink:
 @pytest.fixture(scope="module")
 def sink(deployment: Deployment) -> Iterator[Sink]:
     """It is seen to take mails."""
-    made = Sink(next(iter(deployment.nodes.values())))
+    address, *_others = deployment.nodes.values()
+    made = Sink(address)
     with smtplib.SMTP(made.address, made.port, timeout=10) as client:
         client.sendmail("a@example.com", ["b@example.com"], "Subject: one\r\n\r\nbody")
     assert len(made.mails) == 1
