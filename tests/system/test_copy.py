@@ -32,7 +32,8 @@ SPACE = f"odoo-copy-{NAME}"
 DATABASE = f"odoo_copy_{NAME}"
 MODEL = "res.partner"
 REF = "odoo-deploy-copy"
-MAKE = ("./run.py", "odoo", "copy", "make", NAME, "--yes")
+ROOM = ("-e", "odoo_k8s_copies_max=1")
+MAKE = ("./run.py", "odoo", "copy", "make", NAME, "--yes", *ROOM)
 DROP = ("./run.py", "odoo", "copy", "drop", NAME, "--yes")
 # In a pod: which databases its user gets into.
 REACHES = """
@@ -154,6 +155,8 @@ def made(deployment: Deployment, doors: list[Door], sink: Sink) -> Iterator[Made
     partner = first(doors[0].call(MODEL, "create", [{"name": "In production", "ref": REF}]))
     values = {"name": "sink", "smtp_host": sink.address, "smtp_port": sink.port, "sequence": 1}
     server = first(doors[0].call("ir.mail_server", "create", [values]))
+    step3 = ("./run.py", "--yes", "--steps", "3")
+    subprocess.run([*step3, *ROOM], cwd=ROOT, capture_output=True, check=True)
     done = subprocess.run(MAKE, cwd=ROOT, capture_output=True, text=True, check=False)
     try:
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr
@@ -162,6 +165,7 @@ def made(deployment: Deployment, doors: list[Door], sink: Sink) -> Iterator[Made
         doors[0].call("ir.mail_server", "unlink", [server])
         doors[0].call(MODEL, "unlink", [partner])
         subprocess.run(DROP, cwd=ROOT, capture_output=True, text=True, check=False)
+        subprocess.run(step3, cwd=ROOT, capture_output=True, check=True)
 
 
 def names(door: Door) -> list[str]:
@@ -219,7 +223,7 @@ def test_it_is_listed_and_there_are_not_too_many(run: Run, deployment: Deploymen
     assert re.search(rf"{NAME}: ready, data of \d+ \w+ ago, [\d.]+ MB, {re.escape(made.door.url)}", shown.stdout), (
         shown.stdout
     )
-    more = run("./run.py", "odoo", "copy", "make", "another", "--yes", "-e", "odoo_k8s_copies_max=1")
+    more = run("./run.py", "odoo", "copy", "make", "another", "--yes", *ROOM)
     assert more.returncode == 1
     assert f"there are 1 copies ({NAME}), and odoo_k8s_copies_max is 1" in more.stdout
     wrong = run("./run.py", "odoo", "copy", "make", "Not_a_name", "--yes")

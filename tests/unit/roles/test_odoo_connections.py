@@ -34,15 +34,15 @@ def connections(**variables: object) -> tuple[int, int]:
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        # (web processes + cron's) x db_maxconn, one more of each web process for sessions, and those of two copies
-        ({}, (3 * 3 + 2) * 16 + 3 * 3 + 50),
-        ({"odoo_k8s_replicas": 5}, (5 * 3 + 2) * 16 + 5 * 3 + 50),
-        ({"odoo_k8s_max_replicas": 6}, (6 * 3 + 2) * 16 + 6 * 3 + 50),
-        ({"odoo_k8s_workers": 4}, (3 * 5 + 2) * 16 + 3 * 5 + 50),
-        ({"odoo_k8s_cron_threads": 3}, (3 * 3 + 4) * 16 + 3 * 3 + 50),
-        ({"odoo_k8s_db_maxconn": 8}, (3 * 3 + 2) * 8 + 3 * 3 + 50),
-        ({"odoo_k8s_config": {"workers": 4, "db_maxconn": 8}}, (3 * 5 + 2) * 8 + 3 * 5 + 50),
-        ({"odoo_k8s_copies_max": 0}, (3 * 3 + 2) * 16 + 3 * 3),
+        # (web processes + cron's) x db_maxconn, one more of each web process for sessions, and none of copies
+        ({}, (3 * 3 + 2) * 16 + 3 * 3),
+        ({"odoo_k8s_replicas": 5}, (5 * 3 + 2) * 16 + 5 * 3),
+        ({"odoo_k8s_max_replicas": 6}, (6 * 3 + 2) * 16 + 6 * 3),
+        ({"odoo_k8s_workers": 4}, (3 * 5 + 2) * 16 + 3 * 5),
+        ({"odoo_k8s_cron_threads": 3}, (3 * 3 + 4) * 16 + 3 * 3),
+        ({"odoo_k8s_db_maxconn": 8}, (3 * 3 + 2) * 8 + 3 * 3),
+        ({"odoo_k8s_config": {"workers": 4, "db_maxconn": 8}}, (3 * 5 + 2) * 8 + 3 * 5),
+        ({"odoo_k8s_copies_max": 2}, (3 * 3 + 2) * 16 + 3 * 3 + 50),
         ({"odoo_k8s_copies_max": 3, "odoo_k8s_copy_connections": 30}, (3 * 3 + 2) * 16 + 3 * 3 + 90),
     ],
 )
