@@ -215,6 +215,7 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> Play:
         told.write_text("")
         given = {
             "odoo_k8s_copy_name": "test",
+            "odoo_k8s_copies_max": 2,
             "odoo_k8s_image": "odoo:configured",
             "odoo_k8s_db_hosts": [{"name": "pg1", "address": "192.0.2.21"}],
             "odoo_k8s_db_ca": "a certificate",
