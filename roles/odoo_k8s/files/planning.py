@@ -55,11 +55,11 @@ BASIC = ("base", "web", "bus")
 def dependents(names: list[str], needs: dict[str, list[str]], present: set[str]) -> list[str]:
     """Modules that are there and need one of ``names``, directly or through another."""
     found: set[str] = set()
-    todo = list(names)
-    while todo:
-        one = todo.pop()
+    pending = list(names)
+    while pending:
+        one = pending.pop()
         more = {name for name, needed in needs.items() if one in needed and name in present}
-        todo += more - found
+        pending += more - found
         found |= more
     return sorted(found - set(names))
 
@@ -72,12 +72,12 @@ def coming(
     :param update: modules that are there; their new code may need more than the old did.
     """
     found: dict[str, str] = {}
-    todo = [(name, "") for name in install]
+    pending = [(name, "") for name in install]
     # Odoo leaves one alone that is not installable any more.
     updated = [name for name in update if name in offered and offered[name].installable]
-    todo += [(needed, name) for name in updated for needed in offered[name].depends]
-    while todo:
-        name, needer = todo.pop(0)
+    pending += [(needed, name) for name in updated for needed in offered[name].depends]
+    while pending:
+        name, needer = pending.pop(0)
         if name not in present and name not in found:
             which = f", which {needer} needs" if needer else ""
             if name not in offered:
@@ -85,10 +85,10 @@ def coming(
             if not offered[name].installable:
                 return found, f"{name} is not installable, by its manifest{which and f'; {needer} needs it'}"
             found[name] = needer
-            todo += [(needed, name) for needed in offered[name].depends]
-        if not todo:
+            pending += [(needed, name) for needed in offered[name].depends]
+        if not pending:
             there = present | set(found)
-            todo = [
+            pending = [
                 (name, "")
                 for name, offer in offered.items()
                 if name not in there and offer.installable and offer.auto is not None
