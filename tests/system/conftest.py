@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -64,6 +65,15 @@ class Clicks:
     def __exit__(self, *_unused: object) -> None:
         self.stop.set()
         self.thread.join()
+
+
+def sql(deployment: Deployment, query: str, database: str = "odoo") -> str:
+    """What the primary answers its superuser."""
+    for machine in deployment.machines("postgres"):
+        ask = f"runuser -u postgres -- psql --no-psqlrc -Atc {json.dumps(query)} {database}"
+        if machine.run("runuser -u postgres -- psql -Atc 'SELECT pg_is_in_recovery()'").strip() == "f":
+            return machine.run(ask).strip()
+    raise AssertionError("no primary")
 
 
 @pytest.fixture(scope="session", autouse=True)

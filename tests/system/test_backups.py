@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 import requests
-from conftest import ROOT, Run
+from conftest import ROOT, Run, sql
 from support.deployment import Deployment, eventually
 from support.odoo import Door, Odoo, proxies
 
@@ -97,15 +97,6 @@ def other(deployment: Deployment) -> Iterator[Other]:
     yield made
     made.remove()
     subprocess.run(["docker", "rmi", Other.name], check=False, capture_output=True)
-
-
-def sql(deployment: Deployment, query: str, database: str = "odoo") -> str:
-    """What the primary answers its superuser."""
-    for machine in deployment.machines("postgres"):
-        ask = f"runuser -u postgres -- psql --no-psqlrc -Atc {json.dumps(query)} {database}"
-        if machine.run("runuser -u postgres -- psql -Atc 'SELECT pg_is_in_recovery()'").strip() == "f":
-            return machine.run(ask).strip()
-    raise AssertionError("no primary")
 
 
 @pytest.fixture(scope="module")

@@ -19,10 +19,9 @@ from dataclasses import dataclass
 from subprocess import DEVNULL
 
 import pytest
-from conftest import ROOT, Run
+from conftest import ROOT, Run, sql
 from support.deployment import DEPLOY_DIR, Deployment, eventually
 from support.odoo import Door, Odoo
-from test_backups import sql
 from test_z_kill import descendants
 
 pytestmark = pytest.mark.slow  # minutes each; CI leaves them out

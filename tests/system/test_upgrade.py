@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
+import addons
 import pytest
 from conftest import Clicks, Run
 from support.deployment import Cluster, Deployment
@@ -38,40 +37,22 @@ BROKEN = """
 """
 
 
-def git(folder: Path, *arguments: str) -> None:
-    identity = ("-c", "user.name=Proof", "-c", "user.email=proof@example.com")
-    subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True)
-
-
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """URL of a bare repository with one addon in folder addons; tags good, better and broken."""
-    folder = tmp_path_factory.mktemp("repository")
-    work, bare = folder / "work", folder / "bare.git"
-    addon = work / "addons" / MODULE
-    addon.mkdir(parents=True)
-    (work / "README.md").write_text("Not an addon.\n")
-    (addon / "__init__.py").write_text("from . import proof\n")
-    manifest = {"name": "Proof", "version": "1.0", "depends": ["base"], "data": ["ir.model.access.csv"]}
-    (addon / "__manifest__.py").write_text(repr(manifest) + "\n")
-    (addon / "ir.model.access.csv").write_text(ACCESS)
-    git(work, "init", "--quiet")
-    for tag, text in (("good", PYTHON), ("better", PYTHON + NEW_FIELD), ("broken", PYTHON + NEW_FIELD + BROKEN)):
-        (addon / "proof.py").write_text(text)
-        git(work, "add", ".")
-        git(work, "commit", "--quiet", "-m", tag)
-        git(work, "tag", tag)
-    git(folder, "clone", "--quiet", "--bare", str(work), str(bare))
-    return bare.as_uri()
+    """URL of a repository with one addon; tags good, better and broken."""
+    files = {
+        f"{MODULE}/__init__.py": "from . import proof\n",
+        f"{MODULE}/__manifest__.py": addons.manifest("1.0", data=["ir.model.access.csv"]),
+        f"{MODULE}/ir.model.access.csv": ACCESS,
+    }
+    texts = (("good", PYTHON), ("better", PYTHON + NEW_FIELD), ("broken", PYTHON + NEW_FIELD + BROKEN))
+    tags = [(tag, {**files, f"{MODULE}/proof.py": text}) for tag, text in texts]
+    return addons.repository(tmp_path_factory.mktemp("repository"), tags)
 
 
 def variables(repository: str, tag: str) -> tuple[str, str]:
     """What a person gives to have the addon of that tag."""
-    values = {
-        "odoo_k8s_addons_git": [{"url": repository, "ref": tag, "folder": "addons"}],
-        "odoo_k8s_modules": ["base", "web", "bus", MODULE],
-    }
-    return "-e", json.dumps(values)
+    return addons.variables(repository, tag, MODULE)
 
 
 @pytest.fixture(scope="module")
