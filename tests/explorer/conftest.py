@@ -9,6 +9,7 @@ import queue
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ sys.path.insert(0, str(HERE))
 
 from explorer import shrink  # noqa: E402
 from explorer.case import FOUND, Case, cases  # noqa: E402
-from explorer.draw import Sequence, draw  # noqa: E402
+from explorer.draw import Sequence, draw, halfway  # noqa: E402
 from explorer.explore import Outcome, explore, world  # noqa: E402
 from explorer.lane import ROOT, Lane  # noqa: E402
 from explorer.model import valid  # noqa: E402
@@ -41,6 +42,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="runs that may be spent to make a violation's sequence shorter",
     )
     group.addoption("--keep", action="store_true", help="leave the machines for the next time")
+    group.addoption(
+        "--halfway",
+        type=int,
+        default=0,
+        metavar="TIMES",
+        help="each named case so many times more, each with one of its commands killed",
+    )
     group.addoption("--named", action="store_true", help="only the named cases, or with --seeds those too")
 
 
@@ -55,6 +63,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             if case.sequence.patroni == options.patroni and case.sequence.servers == options.servers
         ]
         wanted = wanted if options.named or not options.seeds else []
+        wanted += [
+            replace(case, name=f"{case.name}-{number}", sequence=sequence)
+            for case in wanted
+            for number, sequence in enumerate(halfway(case.sequence, options.halfway), 1)
+        ]
         metafunc.parametrize("case", wanted, ids=[case.name for case in wanted])
 
 

@@ -128,3 +128,19 @@ def altered(act: Act, source: random.Random) -> Act:
     if chance < KILLED + BESIDE:
         return Act(act.kind, act.machines, beside=source.choice(("switchover", "failover", "rejoin", "step3")))
     return act
+
+
+def halfway(sequence: Sequence, count: int) -> list[Sequence]:
+    """The same so many times, each with one of its commands, the closing one too, killed at another of its tasks."""
+    commands = [place for place, act in enumerate(sequence.acts) if act.kind in LAST_TASK]
+    if sequence.closing in LAST_TASK:
+        commands.append(len(sequence.acts))
+    acts = (*sequence.acts, Act(sequence.closing))
+    rounds = -(-count // len(commands)) if commands else 0
+    made = []
+    for number in range(count if commands else 0):
+        place, turn = commands[number % len(commands)], number // len(commands)
+        task = 1 + turn * LAST_TASK[acts[place].kind] // rounds
+        killed = replace(acts[place].whole, killed_at=task, killed_after=0.3)
+        made.append(sequence.with_acts((*sequence.acts[:place], killed, *sequence.acts[place + 1 :])))
+    return made

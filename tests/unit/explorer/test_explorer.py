@@ -12,7 +12,7 @@ import pytest
 from explorer import advice, oracle, shrink
 from explorer.acts import COMMANDS, FAULTS, Act, parse
 from explorer.case import FOUND, Case, cases, load
-from explorer.draw import Sequence, draw
+from explorer.draw import LAST_TASK, Sequence, draw, halfway
 from explorer.model import World, final, repairs, valid
 from explorer.oracle import History, Row, Seen, Step
 from hypothesis import given
@@ -115,6 +115,19 @@ def test_seeds_draw_kills_and_two_commands() -> None:
     acts = [act for seed in range(100) for act in draw(seed, 6, PAIR).acts if act.is_command]
     assert 0.1 < sum(act.killed_at > 0 for act in acts) / len(acts) < 0.4
     assert 0.02 < sum(bool(act.beside) for act in acts) / len(acts) < 0.25
+
+
+def test_each_command_is_killed_halfway_at_tasks_from_its_first_to_near_its_last() -> None:
+    base = Sequence((parse("kill pg1"), parse("failover"), parse("kill pg2")), closing="step3")
+    made = halfway(base, 20)
+    assert len(set(made)) == len(made) == 20
+    for kind, place in (("failover", 1), ("step3", 3)):
+        tasks = [sequence.acts[place].killed_at for sequence in made if len(sequence.acts) > place]
+        tasks = [task for task in tasks if task]
+        assert (len(tasks), tasks[0]) == (10, 1)
+        assert LAST_TASK[kind] * 0.85 < tasks[-1] <= LAST_TASK[kind]
+    assert {sequence.acts[0] for sequence in made} == {base.acts[0]}
+    assert halfway(Sequence((parse("kill pg1"),)), 5) == []
 
 
 # -- judgement
