@@ -686,6 +686,26 @@ def _most(topology: Topology, asleep: Sequence[str]) -> str:
     return last
 
 
+def _each(topology: Topology) -> str:
+    """What every server is, the silent ones too."""
+    told = {
+        name: f"holds what {MARKS[left[0]]} left" if (left := marks(state)) else f"is {state['role']}"
+        for name, state in topology.by_name.items()
+    }
+    return ", ".join(f"{name} {told.get(name, 'is silent')}" for name in topology.members)
+
+
+def _way_out(topology: Topology) -> str:
+    """What helps where no server can take over. One that hangs has all its data: nothing is to be restored."""
+    hanging = topology.names(lambda state: state["role"] == "unresponsive")
+    if hanging:
+        return (
+            f"PostgreSQL on {named(hanging)} runs, but answers nobody: look into its log, and restart it there"
+            " (systemctl restart 'postgresql@*')."
+        )
+    return "Start a machine that holds data, or restore a backup (restore.yml)."
+
+
 def _blocked(topology: Topology, chosen: str, force: bool) -> str:
     """Why the server that was chosen must not take over."""
     candidates = [*topology.standbys, *topology.former, *topology.sleeping]
@@ -696,12 +716,7 @@ def _blocked(topology: Topology, chosen: str, force: bool) -> str:
         left = MARKS[marks(topology.by_name[chosen])[0]]
         return f"{chosen} holds what {left} left, and cannot be promoted: choose another server. Nothing was changed."
     if chosen not in candidates:
-        found = f"{chosen} is {topology.by_name[chosen]['role'] if chosen in topology.by_name else 'silent'}; "
-        return (
-            f"No server can take over: {found if chosen else ''}of {named(topology.members)} only"
-            f" {', '.join(topology.by_name) or 'none'} answered, and has no data to promote. Start a machine that holds"
-            " data, or restore a backup (restore.yml)."
-        )
+        return f"No server can take over: {_each(topology)}. {_way_out(topology)}"
     if force:
         return ""
     ahead = [

@@ -88,7 +88,7 @@ def deployment() -> Deployment:
     return Deployment()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run() -> Run:
     """Runs a command in the checkout; its output is in the result."""
 
