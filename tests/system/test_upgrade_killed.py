@@ -111,7 +111,7 @@ def kill(command: tuple[str, ...], place: int, after: str) -> str:
             if not (task := re.match(r"TASK \[(?:[\w.]+ : )?(.+)\] \*", line)):
                 continue
             begun = begun or task[1] == after
-            counted += begun and task[1] not in looking()
+            counted += begun and task[1] not in looking() and not task[1].startswith("Validating arguments")
             if counted == place:
                 time.sleep((place + 1) % 2)
                 os.killpg(process.pid, signal.SIGKILL)
@@ -161,16 +161,18 @@ def test_killed_anywhere_no_half_database_is_served(
     first, last = map(int, PLACES.split("-"))
     goals = itertools.cycle(("two", "one")) if way == "forth" else itertools.repeat("broken")
     after = "" if way == "forth" else "Start the job that updates the modules"
-    before = served(deployment, doors)
+    before, there = served(deployment, doors), in_database(deployment)
     assert before
     for place, goal in zip(range(first, last + 1), goals, strict=False):
         goal = goal if VERSIONS[goal] != before else next(goals)
         task = kill(words(repository, goal), place, after)
         if not task:
             break
-        seen = served(deployment, doors)
-        left = in_database(deployment)
+        seen, left = served(deployment, doors), in_database(deployment)
         assert seen in ("", before, VERSIONS[goal]), f"{task}: {seen} is served, of {before} and {VERSIONS[goal]}"
+        if seen == before and left == there:
+            print(f"{place:3} {task}: {seen} served, nothing had begun", flush=True)
+            continue  # what it may have left is met by the next one
         done = finish(run, words(repository, goal))
         now = served(deployment, doors)
         what = f"{place:3} {task}: {seen or 'nobody'} served, {left} in the database"
@@ -182,5 +184,5 @@ def test_killed_anywhere_no_half_database_is_served(
             assert done.returncode != 0, task
             assert "The upgrade failed and was taken back" in done.stdout, f"{task}: {done.stdout[-3000:]}"
             assert now == before, task
-        before = now
+        before, there = now, in_database(deployment)
     assert place > first, "the command ended before its first task"
