@@ -141,14 +141,27 @@ def own_schema(database: Any, owner: str) -> None:
         execute(database, f"ALTER SCHEMA public OWNER TO {quote_ident(owner, database)}")
 
 
+def guests(server: Any, name: str) -> list[str]:
+    """Roles that may connect to a database without being its owner."""
+    with server.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_get_userbyid(r.grantee) FROM pg_database d, aclexplode(d.datacl) r"
+            " WHERE d.datname = %s AND r.privilege_type = 'CONNECT' AND r.grantee NOT IN (0, d.datdba) ORDER BY 1",
+            (name,),
+        )
+        return [role for (role,) in cursor.fetchall()]
+
+
 def exchange(server: Any, name: str, beside: str, why: str) -> str:
-    """``beside`` becomes ``name``, and ``name`` NAME_WHY_TIME, in one transaction.
+    """``beside`` becomes ``name``, and ``name`` NAME_WHY_TIME, in one transaction. Who may connect stays the same.
 
     Returns the new name of the database that was replaced; empty: there was none.
     """
     kept = f"{name}_{why}_{time.strftime('%Y%m%d%H%M%S', time.gmtime())}" if exists(server, name) else ""
     old, new = quote_ident(name, server), quote_ident(beside, server)
     renames = f"ALTER DATABASE {new} RENAME TO {old}"
+    for role in guests(server, name):
+        renames = f"GRANT CONNECT ON DATABASE {new} TO {quote_ident(role, server)}; {renames}"
     if kept:
         renames = f"ALTER DATABASE {old} RENAME TO {quote_ident(kept, server)}; " + renames
     for left in reversed(range(20)):

@@ -120,6 +120,10 @@ def test_upgrade_that_fails_goes_back_to_backup_and_image(
     assert record["name"] == "just before"
     assert set(clicks.answers) == {"right", "maintenance"}, clicks.answers
     assert doors[0].get("/web/login").status_code == 200
+    # Who reads the figures of the database may do so in the one that came back; a standby has none.
+    query = "SELECT count(*) FROM odoo_deploy_figures('modules_pending')"
+    ask = f'runuser -u prometheus -- psql -XAtd odoo -U figures -c "{query}"'
+    assert sorted(machine.run(ask).strip() for machine in deployment.machines("postgres")) == ["0", "1"]
 
 
 def test_upgrade_without_a_backup_touches_nothing(

@@ -111,6 +111,9 @@ def test_strangers_may_not_even_connect(host: Any) -> None:
     """CONNECT is taken from PUBLIC, behind pg_hba.conf."""
     assert sql(host, "SELECT has_database_privilege('monitor', 'odoo', 'CONNECT')") == "f"
     assert sql(host, "SELECT has_database_privilege('odoo', 'session_db', 'CONNECT')") == "f"
+    assert sql(host, "SELECT has_database_privilege('figures', 'session_db', 'CONNECT')") == "f"
+    assert sql(host, "SELECT has_database_privilege('figures', 'odoo', 'CONNECT')") == "t"
+    assert sql(host, "SELECT has_database_privilege('figures', 'odoo', 'TEMPORARY')") == "f"
 
 
 def test_rewind_may_read_files_and_nothing_else(host: Any) -> None:

@@ -31,6 +31,7 @@ import time
 from pathlib import Path
 
 import database
+import figures
 import psycopg2
 from neutralise import neutralise
 from planning import PRESENT, Asked, Offer, Plan, message, plan
@@ -423,6 +424,10 @@ def main() -> None:
             raise
     if wanted.install or wanted.update or gone or state != "ready" or not settled(connection):
         report(wanted, finish(wanted.fresh, wanted.keep))
+    try:
+        figures.install(connection)
+    except psycopg2.Error as error:  # Odoo serves without; an alert tells that nobody measures it
+        say(f"warning: the database will tell no figures: {error}")
     if mode != "import":  # it gets the name that it will have later
         database.remember_initialised()
     if wanted.due:

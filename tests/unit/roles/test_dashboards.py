@@ -260,7 +260,7 @@ def test_the_metrics_of_the_panels_are_known_to_an_exporter_or_a_rule() -> None:
     ours = {name for name in named if name.startswith(("pg_", "postgres_", "odoo"))}
     assert "pg_in_recovery" in ours
     texts = [path.read_text() for path in (
-        ROOT / "roles/postgres_exporter/files/queries.yml", ROOT / "roles/postgres_backup/files/postgres_backup.py",
+        *(ROOT / "roles/postgres_exporter/files").iterdir(), ROOT / "roles/postgres_backup/files/postgres_backup.py",
         *(ROOT / "roles/nginx_cache/templates/mtail").iterdir(), ROOT / "plugins/filter/objective_rules.py",
         ROOT / "inventory/wiring/all/monitoring.yml", ROLE / "vars" / "main.yml",
     )]  # fmt: skip

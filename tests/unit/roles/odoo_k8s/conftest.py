@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 FILES = Path(__file__).parents[4] / "roles" / "odoo_k8s" / "files"
-SCRIPTS = ("database", "start", "planning", "neutralise", "initialise", "probe", "modules")
+SCRIPTS = ("database", "figures", "start", "planning", "neutralise", "initialise", "probe", "modules")
 
 
 @pytest.fixture
