@@ -44,6 +44,7 @@ LOOKING = re.compile(
     r"^ansible\.builtin\.(assert|debug|fail|include_\w+|import_\w+|set_fact|set_stats|setup|slurp|stat)$|_info$"
 )
 WORDS = frozenset({"block", "rescue", "always", "import_playbook"})
+SETTLED = 4  # seconds in which a module that was at work on a machine ends by itself
 PLACES = os.environ.get("TEST_PLACES", "1-999")
 
 
@@ -168,6 +169,7 @@ def test_killed_anywhere_no_half_database_is_served(
         task = kill(words(repository, goal), place, after)
         if not task:
             break
+        time.sleep(SETTLED)
         seen, left = served(deployment, doors), in_database(deployment)
         assert seen in ("", before, VERSIONS[goal]), f"{task}: {seen} is served, of {before} and {VERSIONS[goal]}"
         if seen == before and left == there:
