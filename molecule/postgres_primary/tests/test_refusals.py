@@ -63,23 +63,33 @@ def test_refused_in_words_that_help(host: Any, extra: dict[str, Any], words: str
 
 
 GUARD = "boot guard: pg9 is primary on timeline 2: not starting; run playbooks/rejoin.yml"
-REFUSES = f"""[Service]
-ExecStartPre=/bin/sh -c 'echo "{GUARD}" >&2; exit 1'
-"""
+FOLDER = "/etc/systemd/system/postgresql@17-main.service.d"
+
+
+def converge_where_starting_runs(host: Any, command: str) -> str:
+    """What a run says that finds the server stopped, and whose start ends with this command."""
+    unit = f"[Service]\nExecStartPre=/bin/sh -c '{command}; exit 1'\n"
+    host.run_expect([0], f"systemctl stop postgresql@17-main && mkdir -p {FOLDER}")
+    host.run_expect([0], f"cat > {FOLDER}/refuses.conf << 'END'\n{unit}END")
+    try:
+        code, said = converge()
+    finally:
+        host.run_expect([0], f"rm {FOLDER}/refuses.conf && systemctl daemon-reload")
+    assert code != 0
+    assert "does not run as it was set up: " in said, said[-3000:]
+    return said
 
 
 def test_a_server_that_the_boot_guard_keeps_down(host: Any) -> None:
     """The run ends with the guard's own words, which name the command that helps."""
-    folder = "/etc/systemd/system/postgresql@17-main.service.d"
-    host.run_expect([0], f"systemctl stop postgresql@17-main && mkdir -p {folder}")
-    host.run_expect([0], f"cat > {folder}/refuses.conf << 'END'\n{REFUSES}END")
-    try:
-        code, said = converge()
-    finally:
-        host.run_expect([0], f"rm {folder}/refuses.conf && systemctl daemon-reload")
-    assert code != 0
-    assert "does not run as it was set up: " in said, said[-3000:]
+    said = converge_where_starting_runs(host, f'echo "{GUARD}" >&2')
     assert GUARD in said, said[-3000:]
+
+
+def test_a_server_that_fails_by_itself_after_that(host: Any) -> None:
+    """The guard's words of an earlier start are none of this one."""
+    said = converge_where_starting_runs(host, "true")
+    assert GUARD not in said, said[-3000:]
 
 
 def test_the_right_settings_afterwards() -> None:
