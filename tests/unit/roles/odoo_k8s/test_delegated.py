@@ -22,7 +22,9 @@ from ansible.plugins.action import ActionBase
 class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         told = {"file": "/dumps/x.pgc", "broken": "odoo_broken_1", "kept": "odoo_before_1"}
-        return {"changed": True, "standby": self._task.args.get("act") in task_vars["refuses"], **told}
+        said = {"status": {"containerStatuses": [{"state": {"terminated": {"message": "{}"}}}]}}
+        standby = self._task.args.get("act") in task_vars["refuses"]
+        return {"changed": True, "standby": standby, "resources": [said], **told}
 """
 MODULES = (
     "odoo_deploy/stack/plugins/action/odoo_import",
@@ -173,7 +175,7 @@ def test_a_backup_is_exported_from_the_standby(tmp_path: Path) -> None:
 def test_an_upgrade_dumps_first(tmp_path: Path) -> None:
     words = said(tmp_path, "upgrade_run", "upgrade_tell", odoo_k8s_upgrade=PLAN)
     assert "failed=0" in words, words[-3000:]
-    order = ['"msg": "stopped"', "Dump the database", "Start the job that updates", '"msg": "rolled to odoo:new"']
+    order = ['"msg": "stopped"', "Dump the database", "Start job odoo-upgrade-1", '"msg": "rolled to odoo:new"']
     places = [words.find(text) for text in order]
     assert places == sorted(places) and places[0] > 0, places
     assert "[localhost -> pg1]" in words and "-> pg2]" not in words
