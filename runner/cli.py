@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from runner import commands
@@ -38,7 +39,26 @@ def _steps(text: str) -> tuple[Step, ...]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _common(defaults: bool) -> argparse.ArgumentParser:
+class _Adds(argparse.Action):
+    """Adds to a list that all parsers share: one of a command does not see what was typed before its name."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, default: list[Any], **settings: Any) -> None:
+        super().__init__(option_strings, dest, default=argparse.SUPPRESS, **settings)
+        self.typed = default
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
+        self.typed.append(values)
+
+
+@dataclass(frozen=True)
+class _Typed:
+    """What may be typed more than once."""
+
+    verbose: list[Any] = field(default_factory=list)
+    extra_vars: list[str] = field(default_factory=list)
+
+
+def _common(defaults: bool, typed: _Typed) -> argparse.ArgumentParser:
     """Options every command takes, before or after its name."""
 
     def default(value: Any) -> Any:
@@ -48,7 +68,12 @@ def _common(defaults: bool) -> argparse.ArgumentParser:
     parser.add_argument("-y", "--yes", action="store_true", default=default(False), help="do not ask")
     parser.add_argument("--json", action="store_true", default=default(False), help="one JSON event a line")
     parser.add_argument(
-        "-v", "--verbose", action="count", default=default(0), help="show each change; -vv and more reach Ansible's log"
+        "-v",
+        "--verbose",
+        action=_Adds,
+        nargs=0,
+        default=typed.verbose,
+        help="show each change; -vv and more reach Ansible's log",
     )
     return parser
 
@@ -62,15 +87,14 @@ def _selection(defaults: bool) -> argparse.ArgumentParser:
     return parser
 
 
-def _playing(defaults: bool) -> argparse.ArgumentParser:
+def _playing(typed: _Typed) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    none: Any = [] if defaults else argparse.SUPPRESS
     parser.add_argument(
         "-e",
         "--extra-vars",
-        action="append",
+        action=_Adds,
         metavar="VARS",
-        default=none,
+        default=typed.extra_vars,
         help="passed to Ansible: key=value, JSON or @file (repeatable)",
     )
     return parser
@@ -82,27 +106,28 @@ def parser() -> argparse.ArgumentParser:
     Attributes: command, yes, json, verbose, steps, extra_vars, dry_run, purge, shell, day2 (a Command), and each
     argument of day2 that was typed, by its name: FILE, --as.
     """
+    typed = _Typed()
     top = argparse.ArgumentParser(
         prog="run.py",
         description="Deploys a replicated Odoo: Kubernetes, Prometheus, PostgreSQL, Odoo, nginx;\n"
         "each step is checked, applied and verified.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[_common(True), _selection(True), _playing(True)],
+        parents=[_common(True, typed), _selection(True), _playing(typed)],
         allow_abbrev=False,
     )
     top.add_argument("--dry-run", action="store_true", help="say per step what a run would do; changes nothing")
-    top.set_defaults(command="deploy", purge=False, shell="", day2=None)
+    top.set_defaults(command="deploy", purge=False, shell="", day2=None, **vars(typed))
     verbs = top.add_subparsers(title="commands", metavar="COMMAND")
 
     def add(verb: str, text: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
         sub = verbs.add_parser(
-            verb, help=text, description=text, parents=[_common(False), *parents], allow_abbrev=False
+            verb, help=text, description=text, parents=[_common(False, typed), *parents], allow_abbrev=False
         )
         sub.set_defaults(command=verb)
         return sub
 
-    deploy = add("deploy", "Deploys; the same as no command at all", _selection(False), _playing(False))
+    deploy = add("deploy", "Deploys; the same as no command at all", _selection(False), _playing(typed))
     deploy.add_argument(
         "--dry-run",
         action="store_true",
@@ -112,15 +137,15 @@ def parser() -> argparse.ArgumentParser:
     add("verify", "Checks what is deployed; changes nothing", _selection(False))
     add("status", "Shows steps, machines and addresses")
     add("timeline", "Shows what the last run did when, and what it waited for")
-    teardown = add("teardown", "Destroys this deployment's machines, cluster and network; asks first", _playing(False))
+    teardown = add("teardown", "Destroys this deployment's machines, cluster and network; asks first", _playing(typed))
     teardown.add_argument("--purge", action="store_true", help="also remove secrets, caches, images and .deploy/")
     completion = add("completion", 'Prints shell completion: eval "$(./run.py completion bash)"')
     completion.add_argument("shell", choices=("bash", "zsh"))
-    _add_day2(verbs)
+    _add_day2(verbs, typed)
     return top
 
 
-def _add_day2(verbs: Any) -> None:
+def _add_day2(verbs: Any, typed: _Typed) -> None:
     """A parser for each word; where the words so far are no command, another word has to follow."""
     offered = {command.words: command for command in commands.offered()}
     beginnings = dict.fromkeys(words[:length] for words in offered for length in range(1, len(words) + 1))
@@ -128,7 +153,7 @@ def _add_day2(verbs: Any) -> None:
     for words in beginnings:
         command, place = offered.get(words), places[words[:-1]]
         sub = (
-            _add_command(place, command)
+            _add_command(place, command, typed)
             if command
             else place.add_parser(words[-1], help=f"see ./run.py {' '.join(words)} --help")
         )
@@ -136,14 +161,14 @@ def _add_day2(verbs: Any) -> None:
             places[words] = sub.add_subparsers(required=command is None, metavar="WHAT")
 
 
-def _add_command(place: Any, command: Command) -> Any:
+def _add_command(place: Any, command: Command, typed: _Typed) -> Any:
     sub = place.add_parser(
         command.words[-1],
         help=command.does,
         description=f"{command.does}.",
         epilog="\n".join(["variables (-e NAME=VALUE):"] * bool(command.options) + _aligned(command.options)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[_common(False), _playing(False)],
+        parents=[_common(False, typed), _playing(typed)],
         allow_abbrev=False,
     )
     if command.plans:
@@ -185,6 +210,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The command line's meaning; ends the process with exit code 2 and a message where it has none."""
     top = parser()
     args = top.parse_args(argv)
+    args.verbose = len(args.verbose)
     own = [argument.name for argument in args.day2.arguments] if args.day2 else []
     wrong = [name for name in vars(args) if name.startswith("-") and name not in own]  # of a command around this one
     if args.command not in ("deploy", "verify") and args.steps is not STEPS:

@@ -91,6 +91,13 @@ AGREED = ("postgres_yes=true",)  # run.py has asked, so the playbook need not
 
 COPY = Argument("NAME", "odoo_k8s_copy_name", "up to 20 of a-z, 0-9 and dashes", required=True)
 
+
+def changes_modules(what: str, does: str) -> Command:
+    """Of Odoo, by their names."""
+    names = Argument("NAME", f"odoo_k8s_modules_{what}", "technical name of a module", many=True, required=True)
+    return Command(("odoo", "modules", what), "upgrade.yml", does, plans="odoo_k8s", arguments=(names,))
+
+
 COMMANDS = (
     Command(
         ("switchover",),
@@ -215,32 +222,13 @@ COMMANDS = (
             ),
         ),
     ),
-    Command(
-        ("odoo", "modules", "install"),
-        "upgrade.yml",
+    changes_modules(
+        "install",
         "Installs modules with what they need, the way of an upgrade: maintenance page, dump, and back if it fails",
-        plans="odoo_k8s",
-        arguments=(
-            Argument("NAME", "odoo_k8s_modules_install", "technical name of a module", many=True, required=True),
-        ),
     ),
-    Command(
-        ("odoo", "modules", "upgrade"),
-        "upgrade.yml",
-        "Updates modules, also if their files did not change, the way of an upgrade",
-        plans="odoo_k8s",
-        arguments=(
-            Argument("NAME", "odoo_k8s_modules_upgrade", "technical name of a module", many=True, required=True),
-        ),
-    ),
-    Command(
-        ("odoo", "modules", "remove"),
-        "upgrade.yml",
-        "Uninstalls modules with what depends on them and all their records, the way of an upgrade",
-        plans="odoo_k8s",
-        arguments=(
-            Argument("NAME", "odoo_k8s_modules_remove", "technical name of a module", many=True, required=True),
-        ),
+    changes_modules("upgrade", "Updates modules, also if their files did not change, the way of an upgrade"),
+    changes_modules(
+        "remove", "Uninstalls modules with what depends on them and all their records, the way of an upgrade"
     ),
     Command(
         ("odoo", "export"),

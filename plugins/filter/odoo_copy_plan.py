@@ -104,8 +104,6 @@ _value:
   type: dict
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -121,6 +119,7 @@ from ansible_collections.odoo_deploy.stack.plugins.module_utils.odoo_copy import
     database_of,
     namespace_of,
 )
+from ansible_collections.odoo_deploy.stack.plugins.module_utils.plans import digest, listed
 
 LONGEST = 63  # characters of a name, in PostgreSQL, which cuts a longer one off, and in Kubernetes
 # By these a mail leaves Odoo where its database names no server. The others are the copy's own.
@@ -146,10 +145,6 @@ class Asked:
     secret: bool
     services: Sequence[Thing] = field(default_factory=list)
     running: str = ""  # image of production; empty: it is not deployed
-
-
-def some(names: Sequence[str]) -> str:
-    return ", ".join(names) or "none"
 
 
 def stripped(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,8 +199,8 @@ def why_not(asked: Asked, seen: Thing, there: Mapping[str, Copy], database: str,
     if asked.name not in there and len(there) >= asked.most:
         drop = "drop one (./run.py odoo copy drop NAME), or " if there else ""
         return (
-            f"there are {len(there)} copies ({some(list(there))}), and odoo_k8s_copies_max is {asked.most}: {drop}raise"
-            " it in your settings and let PostgreSQL make room (./run.py --yes --steps 3)"
+            f"there are {len(there)} copies ({listed(list(there))}), and odoo_k8s_copies_max is {asked.most}: {drop}"
+            "raise it in your settings and let PostgreSQL make room (./run.py --yes --steps 3)"
         )
     if longest > LONGEST:
         return f"its database {database} or its namespace would have a name of more than {LONGEST} characters"
@@ -276,7 +271,7 @@ def drop(asked: Asked, primary: Thing, there: Mapping[str, Copy]) -> dict[str, A
         steps.append("remove the file with its password")
     target = {"name": name, "namespace": found.namespace, "database": database, "primary": primary["server"]}
     if not steps:
-        return _plan(summary=f"There is no copy {name}. Copies that there are: {some(list(there))}.", target=target)
+        return _plan(summary=f"There is no copy {name}. Copies that there are: {listed(list(there))}.", target=target)
     return _plan(
         summary=f"Copy {name} of database {asked.database}.",
         steps=steps,
@@ -295,13 +290,12 @@ def _plan(
     agreed: Any = None,
     target: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    digest = hashlib.sha256(json.dumps(agreed, sort_keys=True).encode()).hexdigest()[:16] if question else ""
     return {
         "refusal": refusal,
         "summary": summary,
         "steps": list(steps),
         "question": question,
-        "digest": digest,
+        "digest": digest(agreed) if question else "",
         "target": dict(target or {}),
     }
 

@@ -70,23 +70,17 @@ _value:
   type: dict
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.odoo_deploy.stack.plugins.module_utils.odoo_backup import size
+from ansible_collections.odoo_deploy.stack.plugins.module_utils.plans import digest, listed
 
 # A row on its way into PostgreSQL is text with two characters for a byte, and a value there is below 1 GB
 # (PostgreSQL's documentation, "Limits").
 LARGEST = 500 * 2**20
 # Tables, and the WAL of loading them until it is archived.
 ROOM = 2
-
-
-def some(names: Sequence[str], most: int = 5) -> str:
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def refusal(
@@ -106,14 +100,15 @@ def refusal(
         return f"it was made while its database was {state}; take one that was made before or after that"
     if lacking and not incomplete:
         return (
-            f"the image lacks {len(lacking)} of its modules: {some(lacking)}. Put them into the image"
+            f"the image lacks {len(lacking)} of its modules: {listed(lacking, most=5)}. Put them into the image"
             " (docs/odoo.md, addons) and deploy, or take it as it is: -e odoo_k8s_import_incomplete=true"
         )
     gone = [*found["missing"], *found["broken"]]
     if gone and not incomplete:
         return (
             f"{len(found['missing'])} files of its {found['attachments']} attachments are missing and"
-            f" {len(found['broken'])} damaged: {some(gone, 2)}. Take it as it is: -e odoo_k8s_import_incomplete=true"
+            f" {len(found['broken'])} damaged: {listed(gone, most=2)}."
+            " Take it as it is: -e odoo_k8s_import_incomplete=true"
         )
     if storage == "db" and found["largest"] > LARGEST:
         return (
@@ -164,14 +159,14 @@ def odoo_import_plan(
         f"keep today's database as {database}_before_TIME",
     ]
     if lost or lacking:
-        steps.insert(1, f"leave out what is not there: {lost} files, modules {some(lacking) or 'none'}")
+        steps.insert(1, f"leave out what is not there: {lost} files, modules {listed(lacking, most=5)}")
     agreed = [file, use, found["series"], modules, found["attachments"], found["bytes"], database, server]
     return {
         "refusal": "",
         "summary": summary,
         "steps": steps,
         "question": f"This replaces database {database}",
-        "digest": hashlib.sha256(json.dumps(agreed, sort_keys=True).encode()).hexdigest()[:16],
+        "digest": digest(agreed),
     }
 
 

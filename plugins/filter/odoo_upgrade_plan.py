@@ -58,11 +58,11 @@ _value:
   type: dict
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ansible_collections.odoo_deploy.stack.plugins.module_utils.plans import digest, listed
 
 
 @dataclass(frozen=True)
@@ -94,33 +94,33 @@ class Words:
     question: str = ""
 
 
-def listed(names: list[str]) -> str:
-    return ", ".join(names) or "nothing"
+def named(names: list[str]) -> str:
+    return listed(names, "nothing")
 
 
 def words_of_change(told: Mapping[str, list[str]], image: str, backup: str) -> Words:
     """Modules change: Odoo is stopped and dumped."""
     gone = [*told["removed"], *told["taken"]]
-    brought = f" (brings {listed(told['brought'])})" if told["brought"] else ""
-    taken = f" (takes {listed(told['taken'])} along)" if told["taken"] else ""
+    brought = f" (brings {named(told['brought'])})" if told["brought"] else ""
+    taken = f" (takes {named(told['taken'])} along)" if told["taken"] else ""
     steps = [
         "show the maintenance page and stop Odoo",
         f"keep {backup} to go back to" if backup else "dump the database on the primary, to go back to",
     ]
     if told["installed"] or told["brought"]:
-        steps.append(f"install {listed(told['installed'])}{brought}")
+        steps.append(f"install {named(told['installed'])}{brought}")
     if told["updated"] == ["base"]:
         steps.append("update base, and with it every module")
     elif told["updated"]:
-        steps.append(f"update {listed(told['updated'])}, and what depends on it")
+        steps.append(f"update {named(told['updated'])}, and what depends on it")
     if gone:
-        steps.append(f"remove {listed(told['removed'])}{taken}, with all records of their own")
+        steps.append(f"remove {named(told['removed'])}{taken}, with all records of their own")
     steps.append(f"start the pods on {image}; where any of it fails: restore the dump, and start what ran before")
     return Words(
-        f"To install: {listed(told['installed'])}{brought}; to update: {listed(told['updated'])};"
-        f" to remove: {listed(told['removed'])}{taken}.",
+        f"To install: {named(told['installed'])}{brought}; to update: {named(told['updated'])};"
+        f" to remove: {named(told['removed'])}{taken}.",
         tuple(steps),
-        f"Odoo is away for minutes{f', and the records of {listed(gone)} are removed' if gone else ''}",
+        f"Odoo is away for minutes{f', and the records of {named(gone)} are removed' if gone else ''}",
     )
 
 
@@ -186,8 +186,7 @@ def odoo_upgrade_plan(
         "question": words.question,
     }
     # The Job's lists may be cut, its digest is of the whole.
-    whole = json.dumps([plan, config, told.get("digest", "")], sort_keys=True)
-    return {**plan, "digest": hashlib.sha256(whole.encode()).hexdigest()[:16]}
+    return {**plan, "digest": digest([plan, config, told.get("digest", "")])}
 
 
 class FilterModule:

@@ -11,11 +11,11 @@ ends in the same place, or refuses and names the next command.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
+
+from ansible_collections.odoo_deploy.stack.plugins.module_utils.plans import digest
 
 
 class Epoch(TypedDict):
@@ -128,7 +128,7 @@ class Plan:
             "steps": [f"{act.server}: {ACTS[act.act]}" for act in self.acts],
             "again": self.again,
             "after": self.after,
-            "digest": hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:16],
+            "digest": digest(shown),
         }
 
 

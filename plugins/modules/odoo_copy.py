@@ -15,6 +15,7 @@ description:
   - M(odoo_deploy.stack.odoo_import) fills the database.
 version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
+extends_documentation_fragment: [odoo_deploy.stack.odoo_server]
 options:
   act:
     description:
@@ -42,20 +43,10 @@ options:
     description: Connections that the role may have at a time.
     type: int
     default: 25
-  port:
-    description: Port of the server, which is reached by its socket.
-    type: int
-    default: 5432
 attributes:
   check_mode:
     description: V(look) works as ever; the others say that they would do something.
     support: full
-  diff_mode:
-    description: There is nothing to show a difference of.
-    support: none
-requirements:
-  - Runs as the account of PostgreSQL's superuser.
-  - psycopg2, and PostgreSQL 13 or newer.
 """
 
 EXAMPLES = r"""

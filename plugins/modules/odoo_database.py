@@ -15,6 +15,7 @@ description:
     The database of before is kept as NAME_broken_TIME; a restore that fails leaves it where it was.
 version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
+extends_documentation_fragment: [odoo_deploy.stack.odoo_server]
 options:
   act:
     description:
@@ -32,10 +33,6 @@ options:
     description: Owner of a restored database.
     type: str
     default: odoo
-  port:
-    description: Port of the server, which is reached by its socket.
-    type: int
-    default: 5432
   folder:
     description: Folder of dumps.
     type: path
@@ -51,12 +48,6 @@ attributes:
   check_mode:
     description: Says whether it would dump or restore.
     support: full
-  diff_mode:
-    description: There is nothing to show a difference of.
-    support: none
-requirements:
-  - Runs as the account of PostgreSQL's superuser.
-  - psycopg2, and PostgreSQL 13 or newer.
 """
 
 EXAMPLES = r"""

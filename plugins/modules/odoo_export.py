@@ -15,15 +15,12 @@ description:
   - Files of a filestore outside of the database are not in it; RV(files) names them.
 version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
+extends_documentation_fragment: [odoo_deploy.stack.odoo_server]
 options:
   name:
     description: Name of the database.
     type: str
     required: true
-  port:
-    description: Port of the server, which is reached by its socket.
-    type: int
-    default: 5432
   file:
     description: The zip. A file of that name is replaced.
     type: path
@@ -32,12 +29,6 @@ attributes:
   check_mode:
     description: Says that it would write the file.
     support: full
-  diff_mode:
-    description: There is nothing to show a difference of.
-    support: none
-requirements:
-  - Runs as the account of PostgreSQL's superuser.
-  - psycopg2, and PostgreSQL 13 or newer.
 """
 
 EXAMPLES = r"""

@@ -15,6 +15,7 @@ description:
   - Files of the filestore become rows of the database. Odoo's job moves them to where attachments are kept.
 version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
+extends_documentation_fragment: [odoo_deploy.stack.odoo_server]
 options:
   act:
     description:
@@ -49,20 +50,13 @@ options:
   sessions:
     description: Name of the database of Odoo's sessions.
     type: str
-  port:
-    description: Port of the server, which is reached by its socket.
-    type: int
-    default: 5432
 attributes:
   check_mode:
     description: V(inspect) works as ever; the others say that they would do something.
     support: full
-  diff_mode:
-    description: There is nothing to show a difference of.
-    support: none
 requirements:
-  - V(inspect), V(load) and V(exchange) run as the account of PostgreSQL's superuser.
-  - psycopg2, and PostgreSQL 13 or newer, with a psql that knows C(\restrict) (August 2025 and newer).
+  - A psql that knows C(\restrict) (August 2025 and newer).
+  - None of these for V(pack), which asks no server.
 """
 
 EXAMPLES = r"""

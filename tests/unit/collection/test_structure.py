@@ -17,13 +17,11 @@ LONG: dict[str, int] = {
     "roles/container_image/meta/argument_specs.yml": 2,
     "roles/container_image/tasks/main.yml": 1,
     "roles/k8s_cluster/vars/main.yml": 2,
-    "roles/nginx_cache/tasks/acme.yml": 1,
-    "roles/nginx_cache/tasks/roll_back.yml": 1,
-    "roles/nginx_cache/vars/main.yml": 6,
+    "roles/nginx_cache/vars/main.yml": 5,
     "roles/odoo_k8s/tasks/check.yml": 1,
-    "roles/odoo_k8s/vars/main/main.yml": 4,
+    "roles/odoo_k8s/vars/main/main.yml": 2,
     "roles/postgres_backup/tasks/certificate.yml": 1,
-    "roles/postgres_backup/vars/main.yml": 7,
+    "roles/postgres_backup/vars/main.yml": 6,
     "roles/postgres_common/defaults/main.yml": 1,
     "roles/postgres_common/meta/argument_specs.yml": 1,
     "roles/postgres_common/tasks/restart.yml": 1,
@@ -32,7 +30,7 @@ LONG: dict[str, int] = {
     "roles/postgres_replica/vars/main.yml": 1,
     "inventory/wiring/all/deployment.yml": 1,
     "inventory/wiring/all/postgres.yml": 2,
-    "inventory/wiring/postgres.yml": 2,
+    "inventory/wiring/postgres.yml": 1,
 }
 
 

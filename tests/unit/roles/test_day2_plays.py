@@ -46,6 +46,7 @@ HANDED_ON = {
         "postgres_ha_backups": "postgres_backup_enabled",
         "postgres_ha_backup_machine": "postgres_backup_repository",
     },
+    "status": {"postgres_ha_backups": "postgres_backup_enabled"},
     "failover": {"postgres_ha_force_unfenced": "force_unfenced"},
     "psql": {"postgres_ha_database": "psql_database"},
     "postgres_upgrade": {"postgres_ha_upgrade_all": "postgres_upgrade_all"},
@@ -153,6 +154,29 @@ def test_nothing_is_begun(tmp_path: Path, collections: Path, name: str, extra: d
     assert words in said, said[:6000]
     if "REPLACE" in words or "connections stay" in words:
         assert "Nothing was changed. Answer yes" in said
+
+
+def test_every_server_is_shown_and_judged(tmp_path: Path, collections: Path) -> None:
+    """Also one that does not answer; backups only where there are some."""
+    shown = {
+        "message": "",
+        "receiver": None,
+        "following": False,
+        "sync_suspended": False,
+        "pending_restart": {},
+        "lsn": "0/1",
+    }
+    state = ANSWER | shown | {"role": "primary", "standbys": [], "slots": [], "standby_signal": False, "epoch": None}
+    extra = {
+        "postgres_common_states": [state | {"name": name} for name in ("pg1", "pg2")],
+        "postgres_common_members": {"pg1": "", "pg2": "", "pg3": ""},
+        "postgres_backup_repository": "pg3",
+    }
+    said = play(tmp_path, collections, "status", **extra)
+    assert "SERVER ROLE TIMELINE" in said and "pg2 primary 1" in said and "pg3 unreachable" in said, said
+    assert "TWO SERVERS ACCEPT WRITES" in said
+    assert "LAST BACKUP not known, its machine does not answer" in said
+    assert "LAST BACKUP" not in play(tmp_path, collections, "status", **extra, postgres_backup_enabled=False)
 
 
 @pytest.mark.parametrize("name", HANDED_ON)

@@ -359,6 +359,18 @@ def test_options_go_before_and_after_the_command() -> None:
     assert cli.parse(["-e", "a=1", "-e", "b=2"]).extra_vars == ["a=1", "b=2"]
 
 
+@pytest.mark.parametrize("words", [["psql"], ["deploy"], ["odoo", "modules", "install", "crm"]])
+def test_options_before_and_after_a_command_add_up(words: list[str]) -> None:
+    """Also those between its words, where these are a command of their own."""
+    typed = ["-v", "-e", "a=1"]
+    for number, word in enumerate(words):
+        typed += [word, "-e", f"b={number}"] if word in ("psql", "deploy", "modules", "install") else [word]
+    args = cli.parse([*typed, "-vv"])
+    assert args.extra_vars == [word for word in typed if "=" in word]
+    assert args.verbose == 3
+    assert (cli.parse(words).extra_vars, cli.parse(words).verbose) == ([], 0)
+
+
 def test_day_2_commands_are_offered_where_their_playbook_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "PLAYBOOKS", tmp_path)
     with pytest.raises(SystemExit):

@@ -41,9 +41,10 @@ class ActionModule(ActionBase):
         args = self._task.args
         known = {}
         told = [json.loads(line) for line in open(task_vars["told"])]
-        for one in [*task_vars["cluster"], *(one for one in told if one.get("state") == "present")]:
-            known[one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"]] = one
-        found = [one for one in known.values() if one["kind"] == args["kind"]]
+        for one in [*task_vars["cluster"], *told]:
+            known[one["kind"], one["metadata"].get("namespace") or "", one["metadata"]["name"]] = one
+        known = [one for one in known.values() if one.get("state", "present") == "present"]
+        found = [one for one in known if one["kind"] == args["kind"]]
         for key in ("name", "namespace"):
             if args.get(key):
                 found = [one for one in found if one["metadata"].get(key) == args[key]]
@@ -76,7 +77,7 @@ class ActionModule(ActionBase):
         told = [there(one) for one in yaml.safe_load_all(args.get("definition", "")) if one]
         if not told:
             metadata = {"name": args.get("name", "all"), "namespace": args.get("namespace", "")}
-            told = [{"kind": args["kind"], "metadata": metadata}]
+            told = [{"kind": args["kind"], "metadata": metadata, "options": args.get("delete_options")}]
         with open(task_vars["told"], "a") as file:
             for one in told:
                 file.write(json.dumps({"state": args.get("state", "present")} | one) + "\\n")
@@ -422,7 +423,8 @@ def test_a_copy_is_dropped_with_all_that_is_its_own(play: Play, made: Ran) -> No
     made.password_file.write_text("kept\n")
     gone = play("drop", PRODUCTION + THERE, seen={"copies": {"odoo_copy_test": 1}, "roles": ["odoo_copy_test"]})
     assert "Copy test is gone." in gone.said, gone.said[-3000:]
-    assert order(gone) == ["absent Namespace odoo-copy-test", "drop Database odoo_copy_test"]
+    assert order(gone) == ["absent Namespace odoo-copy-test", "absent Pod all", "drop Database odoo_copy_test"]
+    assert gone.one("Pod", "all")["options"] == {"gracePeriodSeconds": 1}  # nobody's request has to end
     assert gone.told[-1]["on"] == ["pg1"]
     assert not gone.password_file.exists()
     nothing = play("drop", PRODUCTION)

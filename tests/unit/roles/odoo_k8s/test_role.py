@@ -58,7 +58,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         args = self._task.args
         told = [one for one in yaml.safe_load_all(args.get("definition", "")) if one]
-        told = told or [{"kind": args["kind"], "metadata": {"name": args["name"]}}]
+        told = told or [{"kind": args["kind"], "metadata": {"name": args.get("name") or args["label_selectors"][0]}}]
         with open(task_vars["told"], "a") as file:
             for one in told:
                 file.write(json.dumps({"state": args.get("state", "present")} | one) + "\\n")
@@ -256,7 +256,7 @@ def planned(ran: Ran) -> dict[str, Any]:
 
 def job(ran: Ran) -> dict[str, Any]:
     """The container of the Job that was started."""
-    (one,) = (one for one in ran.told if one["kind"] == "Job")
+    (one,) = (one for one in ran.told if (one["kind"], one["state"]) == ("Job", "present"))
     container: dict[str, Any] = one["spec"]["template"]["spec"]["containers"][0]
     return container
 
@@ -269,6 +269,30 @@ def test_a_plan_asks_the_new_image(run: Run) -> None:
     assert (plan["from"], plan["to"], plan["needed"], plan["updates"]) == ("odoo:old", "odoo:new", True, ["web"])
     assert (plan["failed"], plan["restore"], plan["modules"]) == (False, False, ["base", "web", "bus"])
     assert "to update: web" in ran.said
+
+
+def test_a_plan_leaves_nothing_behind(run: Run) -> None:
+    """Nor does it touch what pods read: all that it makes has its own name, and is removed by it."""
+    login = {"registry": "shop.test", "username": "shop", "password": "six"}
+    for refused in ("", "crm is not installed"):
+        ran = run(answer(refusal=refused), PLAN, **ASKED, odoo_k8s_registry_login=login, odoo_k8s_plan_only=True)
+        made = [one for one in ran.told if one["state"] == "present"]
+        names = {(one["kind"], one["metadata"]["name"].partition("odoo-plan-1")[2]) for one in made}
+        assert names == {
+            ("Job", ""),
+            ("ConfigMap", ""),
+            ("ConfigMap", "-scripts"),
+            ("Secret", ""),
+            ("Secret", "-registry"),
+        }
+        assert {one["metadata"]["labels"]["odoo-deploy/job"] for one in made} == {"odoo-plan-1"}
+        gone = [(one["kind"], one["metadata"]["name"]) for one in ran.told if one["state"] == "absent"]
+        assert gone == [(kind, "odoo-deploy/job=odoo-plan-1") for kind in ("Job", "ConfigMap", "Secret")]
+        pod = next(one for one in made if one["kind"] == "Job")["spec"]["template"]["spec"]
+        mounted = [volume.get("secret", {}).get("secretName") for volume in pod["volumes"]]
+        assert [name for name in mounted if name] == ["odoo-plan-1"]
+        assert pod["imagePullSecrets"] == [{"name": "odoo-plan-1-registry"}]
+        assert "six" not in ran.said
 
 
 def test_single_modules_change_on_the_image_that_runs(run: Run) -> None:
