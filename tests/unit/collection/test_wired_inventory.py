@@ -28,11 +28,13 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (inventory / "wiring.yml").write_text((ROOT / "inventory" / "wiring.example.yml").read_text())
     (inventory / "group_vars" / "all" / "settings.yml").write_text(
         "odoo_k8s_node_port: 31000\nnginx_cache_health_path: /mine\nprometheus_k8s_namespace: watch\n"
+        "prometheus_k8s_receivers: {webhook: {url: http://a.test}, mail: {}, deadman: {url: http://b.test}}\n"
     )
     (inventory / "host_vars" / "proxy1.yml").write_text("nginx_metrics_port: 4000\n")
     names = [
         "odoo_k8s_node_port", "nginx_cache_upstreams", "nginx_cache_health_path", "nginx_cache_metrics_port",
         "nginx_tls", "prometheus_k8s_namespace", "odoo_k8s_namespace", "nginx_cache_server_names",
+        "alert_watcher_receivers", "alert_watcher_urls", "alert_watcher_password", "prometheus_k8s_logins",
     ]  # fmt: skip
     said = "{{ {" + ", ".join(f"'{name}': {name}" for name in names) + "} }}"
     command = [
@@ -65,6 +67,14 @@ def test_whatever_a_person_sets_wins(told: dict[str, Any]) -> None:
     assert told["nginx_cache_metrics_port"] == 4000
     assert told["nginx_tls"] is False
     assert told["prometheus_k8s_namespace"] == "extra"
+
+
+def test_the_proxies_tell_the_same_people(told: dict[str, Any]) -> None:
+    """When Prometheus is silent, which they ask by any node with their own login. A dead man's switch is nobody."""
+    assert told["alert_watcher_receivers"] == {"webhook": {"url": "http://a.test"}}
+    assert told["alert_watcher_urls"] == [f"http://192.0.2.{host}:30090" for host in (101, 102, 103)]
+    assert told["prometheus_k8s_logins"] == {"watcher": told["alert_watcher_password"]}
+    assert len(told["alert_watcher_password"]) == 32
 
 
 def test_a_person_owns_values_only() -> None:

@@ -202,17 +202,19 @@ def test_an_operator_gets_the_kinds_that_it_knows(tmp_path: Path) -> None:
 
 def test_a_password_closes_prometheus(tmp_path: Path) -> None:
     """Its hash is what Prometheus compares; the probes send it; neither ConfigMap nor Deployment holds it."""
-    login = {"prometheus_k8s_password": "Secret0123456789", "prometheus_k8s_user": "ops"}
+    login: dict[str, Any] = {"prometheus_k8s_password": "Secret0123456789", "prometheus_k8s_user": "ops"}
+    login["prometheus_k8s_logins"] = {"watcher": "Another0123456789"}
     (secret,) = rendered(tmp_path / "secret", "login.yaml.j2", **login)
     told = {name: base64.b64decode(text).decode() for name, text in secret["data"].items()}
-    (user, hashed), *_others = yaml.safe_load(told["web.yml"])["basic_auth_users"].items()
-    assert user == told["user"] == "ops"
-    assert hashed.startswith("$2b$10$")
+    users = yaml.safe_load(told["web.yml"])["basic_auth_users"]
+    assert set(users) == {told["user"], "watcher"} == {"ops", "watcher"}
+    assert users["ops"].startswith("$2b$10$")
+    assert users["watcher"] != users["ops"]
     assert told["password"] == "Secret0123456789"
     basic = base64.b64encode(b"ops:Secret0123456789").decode()
     assert told["ready"] == f"GET /-/ready HTTP/1.0\r\nAuthorization: Basic {basic}\r\n\r\n"
     objects = rendered(tmp_path / "objects", "prometheus.yaml.j2", **login)
-    assert "Secret0123456789" not in json.dumps(objects)
+    assert "0123456789" not in json.dumps(objects)
     config = yaml.safe_load(objects[0]["data"]["prometheus.yml"])
     assert config["scrape_configs"][0]["basic_auth"] == {
         "username": "ops", "password_file": "/etc/prometheus-login/password",

@@ -33,6 +33,7 @@ EMPTY = {"role": "empty", "configured": False, "patroni": False, "epoch": None, 
 
 # What a role is told by facts, by its inventory, or by its own tasks before it renders.
 TOLD: dict[str, dict[str, Any]] = {
+    "alert_watcher": {"__alert_watcher_timer": {"stat": {"exists": True}}},
     "k8s_cluster": {
         "role_path": str(ROLES / "k8s_cluster"),
         "k8s_cluster_kind": "minikube",
@@ -115,6 +116,22 @@ CONTEXT = "context.yml#Copy the Dockerfiles, fetch the wheels and take the addon
 WARM = "warm.yml#Ask for the files of Odoo's first pages"
 
 CASES = (
+    Rendered(
+        "alert_watcher_receivers",
+        {"webhook": {"url": "https://chat.test"}},
+        "alert-watcher.json.j2",
+        "https://chat.test",
+    ),
+    Rendered("alert_watcher_receivers", {"mail": {"to": "a@b.test"}}, "__alert_watcher_refusals", "no mail.smarthost"),
+    Rendered(
+        "alert_watcher_receivers", {"mail": {}}, "main.yml#Have no watcher, since nobody could be told#when", "False"
+    ),
+    Rendered("alert_watcher_urls", ["http://192.0.2.101:30090"], "alert-watcher.json.j2", "http://192.0.2.101:30090"),
+    Rendered("alert_watcher_user", "reader", "alert-watcher.json.j2", '"user": "reader"'),
+    Rendered("alert_watcher_password", "fifth", "alert-watcher.json.j2", '"password": "fifth"'),
+    Rendered("alert_watcher_deployment", "shop", "alert-watcher.json.j2", '"deployment": "shop"'),
+    Rendered("alert_watcher_deployment", "shop", "alert-watcher.service.j2", "alerts of shop"),
+    Rendered("alert_watcher_runbook", "https://wiki.test", "alert-watcher.json.j2", '"runbook": "https://wiki.test"'),
     Rendered("k8s_cluster_minikube_memory", 6144, "__k8s_cluster_minikube_wish.memory", "6144"),
     Rendered("k8s_cluster_minikube_cpus", 3, "__k8s_cluster_minikube_wish.cpus", "3"),
     Rendered("k8s_cluster_minikube_profile", "shop", "__k8s_cluster_profile", "shop"),

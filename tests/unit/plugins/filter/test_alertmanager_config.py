@@ -30,6 +30,15 @@ def test_people_get_alerts_and_the_dead_mans_switch_gets_the_watchdog() -> None:
     assert made["route"]["receiver"] == "people"
 
 
+@pytest.mark.parametrize("patience", [0.1, 1.0, 3.0])
+def test_the_dead_mans_switch_hears_something_at_each_interval(patience: float) -> None:
+    """Alertmanager looks once in an interval, and sends again what was sent longer ago than the repetition."""
+    (route,) = [one for one in alertmanager_config({}, patience)["route"]["routes"] if one["receiver"] == "deadman"]
+    interval, repetition = (int(route[key].rstrip("s")) for key in ("group_interval", "repeat_interval"))
+    assert interval == round(60 * patience)
+    assert repetition < interval
+
+
 def test_receivers_hold_what_was_given() -> None:
     given = {"mail": MAIL, "webhook": {"url": "https://a.example.com"}, "deadman": {"url": "https://b.example.com"}}
     assert receiver("people", given) == {
