@@ -257,7 +257,7 @@ CASES = (
         "odoo_k8s/meta/argument_specs.yml",
     ),
     Rendered("odoo_k8s_image_dir", str(ROLES / "odoo_k8s" / "meta"), "__odoo_k8s_context_sources", "argument_specs:"),
-    Rendered("odoo_k8s_backup_dir", "/srv/dumps", "backup.yml#Dump the database#folder", "/srv/dumps"),
+    Rendered("odoo_k8s_backup_dir", "/srv/dumps", "upgrade_dump.yml#Dump the database#folder", "/srv/dumps"),
     Rendered("odoo_k8s_visitor_remove", True, "visitor.yml#Keep what the user logs in by#odoo_k8s_visitor", "{}"),
     Rendered("odoo_k8s_shell_node", "shop-minikube", "__odoo_k8s_shell_kubectl", "shop-minikube"),
     Rendered("nginx_cache_certificate_days", 90, "certificate.yml#Have the proxy's certificate#certificate_days", "90"),
