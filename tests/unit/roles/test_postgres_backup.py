@@ -8,6 +8,7 @@ import configparser
 import importlib.util
 import ipaddress
 import json
+import os
 import re
 import subprocess
 import sys
@@ -294,7 +295,8 @@ def rendered(folder: Path, host: str, **variables: Any) -> dict[str, dict[str, d
     }
     extra = json.dumps(known | variables)
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "hosts.ini", "-e", extra, "play.yml"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROLE.parents[1] / "ansible.cfg")}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, dict[str, dict[str, str]]] = {}
     for name in names:
