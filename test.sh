@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
 usage() {
   cat <<'TEXT'
-Usage: ./test.sh [--lanes N] [--fresh] [--list] [--without PART]... [lint] [unit] [molecule[:SCENARIO]] [explorer] [cores] [install] [e2e] [given] [newest] [minikube] [odoo14]
+Usage: ./test.sh [--lanes N] [--fresh] [--list] [--without PART]... [lint] [unit] [molecule[:SCENARIO]] [explorer] [cores] [install] [e2e] [given] [servers] [newest] [minikube] [odoo14]
 
   lint      ruff, mypy, shellcheck, yamllint, ansible-lint, the collection's build   (a minute)
   unit      plugins and runner, no machine needed                                    (seconds)
@@ -14,6 +14,7 @@ Usage: ./test.sh [--lanes N] [--fresh] [--list] [--without PART]... [lint] [unit
   install   ./install_dep.sh on a Debian 12 and a Debian 13 with nothing installed   (minutes)
   e2e       ./run.py from nothing, a second run, faults, ./teardown.sh               (minutes)
   given     ./run.py on a cluster of two nodes that is somebody else's, with a registry that wants a log-in (minutes)
+  servers   the playbooks on servers that are somebody else's, by name and IPv6, by a sudo with a password (minutes)
   explorer  8 fresh sequences of faults and commands on PostgreSQL machines         (minutes)
   newest    the unit tests with the newest packages that requirements*.in allow      (minutes; only when named)
   minikube  ./run.py on a real minikube with its docker driver, ./teardown.sh        (minutes; only when named)
@@ -38,7 +39,7 @@ suites=() scenarios=() without=() fresh=false list=false lanes=$(nproc)
 [ "$lanes" -le 4 ] || lanes=4
 while [ $# -gt 0 ]; do
   case $1 in
-    lint | unit | e2e | given | molecule | explorer | cores | install | newest | minikube | odoo14) suites+=("$1") ;;
+    lint | unit | e2e | given | servers | molecule | explorer | cores | install | newest | minikube | odoo14) suites+=("$1") ;;
     molecule:*) suites+=(molecule) scenarios+=("${1#molecule:}") ;;
     --lanes)
       [[ ${2-} =~ ^[1-9][0-9]*$ ]] || refuse "--lanes wants a number from 1 on"
@@ -46,7 +47,7 @@ while [ $# -gt 0 ]; do
       shift
       ;;
     --without)
-      [[ ${2-} =~ ^(lint|unit|e2e|given|slow|molecule|explorer|cores|install|molecule:.+)$ ]] || refuse "--without wants a part"
+      [[ ${2-} =~ ^(lint|unit|e2e|given|servers|slow|molecule|explorer|cores|install|molecule:.+)$ ]] || refuse "--without wants a part"
       [[ $2 != molecule:* || -e molecule/${2#molecule:}/molecule.yml ]] || refuse "no scenario ${2#molecule:}"
       without+=("$2")
       shift
@@ -61,7 +62,7 @@ done
 for scenario in "${scenarios[@]}"; do
   [ -e "molecule/$scenario/molecule.yml" ] || refuse "no scenario $scenario"
 done
-[ ${#suites[@]} -gt 0 ] || suites=(lint unit molecule explorer cores install e2e given)
+[ ${#suites[@]} -gt 0 ] || suites=(lint unit molecule explorer cores install e2e given servers)
 wanted() { [[ " ${suites[*]} " == *" $1 "* ]]; }
 
 left_out() { [[ " ${without[*]} " == *" $1 "* ]]; }
@@ -81,7 +82,7 @@ plan lint unit newest minikube odoo14 e2e explorer
 for scenario in "${scenarios[@]}"; do
   left_out molecule || left_out "molecule:$scenario" || work+=("molecule_scenario $scenario")
 done
-plan given cores install
+plan given servers cores install
 [ ${#work[@]} -gt 0 ] || refuse "nothing is left to run"
 if $list; then
   printf '%s\n' "${work[@]/#molecule_scenario /molecule:}"
@@ -189,7 +190,7 @@ changes_nothing() {
 lint() {
   check "ruff check" ruff check .
   check "ruff format" ruff format --check .
-  check "mypy" mypy runner run.py plugins tests/e2e tests/system tests/settings tests/production tests/given tests/install tests/unit/collection docs/generate.py
+  check "mypy" mypy runner run.py plugins tests/e2e tests/system tests/settings tests/production tests/given tests/servers tests/install tests/unit/collection docs/generate.py
   check "mypy, minikube" env -C tests/minikube mypy --config-file "$PWD/pyproject.toml" --cache-dir "$PWD/.mypy_cache" conftest.py test_minikube.py
   # Its package is found from its own folder.
   check "mypy, explorer" env -C tests/explorer mypy --config-file "$PWD/pyproject.toml" --cache-dir "$PWD/.mypy_cache" explorer conftest.py test_machines.py
@@ -250,6 +251,8 @@ odoo14() {
 }
 
 given() { check_python given tests/given -x; }
+
+servers() { check_python servers tests/servers -x; }
 
 minikube() {
   check "install_dep.sh --minikube" ./install_dep.sh --tests --minikube

@@ -29,6 +29,9 @@ PATRONI_UNIT = "patroni.service"
 PATRONI_CONFIG = Path("/etc/patroni/config.yml")
 # Who became the primary last, as a setting, so that peers can ask a running server for it.
 EPOCH = Path("/etc/postgresql-common/odoo_deploy/epoch.conf")
+# The deployment puts this on a machine before it makes a cluster there, and its settings into it right after.
+OWN_CERTIFICATE = EPOCH.with_name("server.crt")
+OWN_SETTINGS = "conf.d/10-odoo-deploy.conf"
 EPOCH_SETTING = "odoo_deploy.epoch"
 
 # Works on 13 to 18. CASE keeps the functions that fail in recovery, or outside of it, from being called.
@@ -267,6 +270,12 @@ def newest_version(cluster: str, default: str = "0", folder: Path = Path("/etc/p
     return max(found, key=float, default=default)  # 9.6 may still be there
 
 
+def listens(port: int, *tables: str) -> bool:
+    """True when a process listens on the TCP port; tables are the texts of C(/proc/net/tcp) and C(tcp6)."""
+    sockets = (line.split()[1:4] for text in tables for line in text.splitlines()[1:])
+    return any(state == "0A" and int(local.rpartition(":")[2], 16) == port for local, _remote, state in sockets)
+
+
 def patroni_runs(unit: str, units: Path = Path("/etc/systemd/system")) -> bool:
     """True once a server was handed over to Patroni: Debian's unit of it is masked then."""
     return (units / unit).is_symlink() and PATRONI_CONFIG.exists()
@@ -374,6 +383,18 @@ class Server:
         """True when there is no finished data directory: nothing here that a clone could destroy."""
         return self.creating.exists() or not (self.data / "global" / "pg_control").exists()
 
+    def foreign(self) -> bool:
+        """True when somebody else made this cluster, such as the package's own: the deployment left no mark."""
+        own = (OWN_CERTIFICATE, self.config / OWN_SETTINGS)
+        return (self.config / "postgresql.conf").exists() and not any(path.exists() for path in own)
+
+    def port_taken(self) -> bool:
+        """True when something else listens where this server would."""
+        if self.postmaster() is not None:
+            return False
+        tables = (Path("/proc/net", name) for name in ("tcp", "tcp6"))
+        return listens(int(self.port()), *(path.read_text(encoding="ascii") for path in tables if path.exists()))
+
     def upgrading(self) -> bool:
         """True when a major upgrade was cut off in which this server's data had become the new version's."""
         return any(self.data.parents[1].glob(f"*/{self.cluster}.upgrading"))
@@ -439,6 +460,8 @@ class Server:
             "control": None,
             "running": self.postmaster() is not None,
             "standby_signal": self.standby_signal.exists(),
+            "foreign": self.foreign(),
+            "port_taken": self.port_taken(),
             "upgrading": self.upgrading(),
             "rewinding": self.rewinding(),
             "restoring": self.restoring(),

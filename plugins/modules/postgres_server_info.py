@@ -59,6 +59,8 @@ server:
     - C(server.timeline) is the newest that the server has WAL of. C(server.epoch) is the record of the last primary
       that this machine keeps. C(server.rewinding) is true where a rejoin was cut off, C(server.restoring) where a
       restore into the data directory was, so nobody may start the data.
+    - C(server.foreign) is true where somebody else made the cluster, C(server.port_taken) where the server does not
+      run and something else listens on its port.
     - C(server.files) maps each of O(files) to C(MODE OWNER GROUP SHA1), or to null where it is missing.
       C(server.missing_packages) lists those of O(packages) that are not installed.
     - C(server.replaced_files) lists programs and libraries that the running server still has of packages

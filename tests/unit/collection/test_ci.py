@@ -12,7 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
-PARTS = ["lint", "unit", "e2e", "explorer", *(f"molecule:{name}" for name in SCENARIOS), "given", "cores", "install"]
+FIRST, LAST = ("lint", "unit", "e2e", "explorer"), ("given", "servers", "cores", "install")
+PARTS = [*FIRST, *(f"molecule:{name}" for name in SCENARIOS), *LAST]
 
 
 def listed(*command: str) -> list[str]:

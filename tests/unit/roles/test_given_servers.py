@@ -57,3 +57,37 @@ def test_clients_of_postgresql(evaluate: Evaluate) -> None:
     cases: dict[str, Any] = {"listed": {}, "with_pods": {"postgres_client_networks": ["10.20.0.0/16"]}}
     told = evaluate(variables, cases, [{"ansible.builtin.debug": {"msg": "{{ postgres_client_addresses }}"}}])
     assert told == {"listed": ["192.168.99.100/32"], "with_pods": ["192.168.99.100/32", "10.20.0.0/16"]}
+
+
+def test_what_was_on_a_server_before_is_refused(evaluate: Evaluate) -> None:
+    """A cluster of somebody else's would be taken for the primary, its pg_hba.conf and settings be replaced."""
+    role = ROOT / "roles" / "postgres_common"
+    checks = yaml.safe_load((role / "vars" / "main.yml").read_text(encoding="utf-8"))["__postgres_common_checks"]
+    state = {"foreign": False, "port_taken": False, "version": "17", "data_directory": "/var/lib/postgresql/17/main"}
+    cases = {
+        "nothing": {"postgres_common_state": state},
+        "cluster": {"postgres_common_state": state | {"foreign": True}},
+        "port": {"postgres_common_state": state | {"port_taken": True}},
+    }
+    about = [check for check in checks if "foreign" in check["broken"] or "port_taken" in check["broken"]]
+    words = "{{ about | selectattr('broken') | map(attribute='message') | join('\n') }}"
+    told = evaluate({"about": about}, cases, [{"ansible.builtin.debug": {"msg": words}}])
+    assert told["nothing"] == ""
+    assert "cluster has a PostgreSQL that this deployment did not make" in told["cluster"]
+    assert "`pg_dropcluster --stop 17 main`" in told["cluster"]
+    assert "On port something else listens on port 5432" in told["port"]
+
+
+def test_trial_run_where_the_package_is_and_no_cluster(evaluate: Evaluate) -> None:
+    """The folder for a certificate is made by the run; a trial run makes none."""
+    tasks = yaml.safe_load((ROOT / "roles/postgres_common/tasks/main.yml").read_text(encoding="utf-8"))
+    (task,) = (task for task in tasks if task["name"] == "Give the server its certificate")
+    asked = " and ".join(f"({one})" for one in task["when"]).replace("ansible_check_mode", "trial")
+    cases: dict[str, Any] = {
+        "package": {"trial": True, "postgres_common_state": {"installed": True, "configured": False}},
+        "cluster": {"trial": True, "postgres_common_state": {"installed": True, "configured": True}},
+        "run": {"trial": False, "postgres_common_state": {"installed": True, "configured": False}},
+    }
+    variables = {"__postgres_common_certificate_due": True}
+    told = evaluate(variables, cases, [{"ansible.builtin.debug": {"msg": "{{ (" + asked + ") | bool }}"}}])
+    assert told == {"package": False, "cluster": True, "run": True}

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -135,3 +136,17 @@ def test_a_restart_that_is_not_wanted_is_refused(tmp_path: Path, restart: bool, 
     assert bool(said) == bool(words)
     assert words in said
     assert not words or "localhost needs a restart for shared_buffers" in said
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_port_that_somebody_uses_is_refused(tmp_path: Path, taken: bool) -> None:
+    """Else their nginx would be given the deployment's pages, and any other program end the run halfway."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        if not taken:
+            other.close()
+        variables = {"nginx_cache_listen_addresses": ["127.0.0.1"], "nginx_cache_http_port": port}
+        name = "Refuse a port that something else listens on"
+        said = refusal(tmp_path, "nginx_cache", "install.yml", name, variables)
+    assert bool(said) == taken
+    assert not taken or f"On localhost something listens on port {port} that this deployment did not put there" in said

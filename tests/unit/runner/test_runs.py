@@ -128,7 +128,7 @@ def begun(events: list[dict[str, Any]]) -> list[tuple[str, int]]:
 
 def test_independent_steps_run_side_by_side(checkout: Checkout) -> None:
     """PostgreSQL begins with the embedded cluster, Odoo after both, and the report is in the steps' order."""
-    events = checkout.events("--yes", TAKE_cluster="3", TAKE_postgres="12")
+    events = checkout.events("--yes", TAKE_cluster="3", TAKE_postgres="25")
     order = begun(events)
     assert order[:3] == [("started", 1), ("started", 3), ("preparing", 4)]
     assert order.index(("prepared", 4)) < order.index(("started", 4))

@@ -18,6 +18,7 @@ from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_server 
     floors_awaited,
     group_floors,
     leaf,
+    listens,
     lsn_number,
     newest_timeline,
     newest_version,
@@ -235,6 +236,49 @@ def test_upgrade_that_was_cut_off(tmp_path: Path) -> None:
     assert server.upgrading()
     server.data = tmp_path / "13" / "main"
     assert server.upgrading()
+
+
+@pytest.mark.parametrize("mark", ["server.crt", "conf.d/10-odoo-deploy.conf"])
+def test_cluster_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str) -> None:
+    """The package's own, for example; one that a killed run made has the certificate, a restored one the settings."""
+    monkeypatch.setattr(postgres_server, "OWN_CERTIFICATE", tmp_path / "server.crt")
+    server = Server("17", "main")
+    server.config = tmp_path
+    assert not server.foreign()
+    (tmp_path / "postgresql.conf").touch()
+    assert server.foreign()
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / mark).touch()
+    assert not server.foreign()
+
+
+TCP = """\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1539 00000000:0000 0A 00000000:00000000 00:00000000 00000000   101        0 13021
+   1: 15B1A8C0:1538 20B1A8C0:D431 01 00000000:00000000 00:00000000 00000000   101        0 13022
+"""
+TCP6 = """\
+  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when
+   0: 00000000000000000000000001000000:1538 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000
+"""
+
+
+@pytest.mark.parametrize(
+    ("port", "tables", "taken"),
+    [(5433, (TCP,), True), (5432, (TCP,), False), (5432, (TCP, TCP6), True), (5432, (), False)],
+)
+def test_port_that_is_listened_on(port: int, tables: tuple[str, ...], taken: bool) -> None:
+    """A connection from that port is no listener."""
+    assert listens(port, *tables) is taken
+
+
+def test_port_of_a_server_that_runs_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        server = Server("17", "main")
+        monkeypatch.setattr(server, "port", lambda: str(other.getsockname()[1]))
+        assert server.port_taken()
+        monkeypatch.setattr(server, "postmaster", lambda: 1)
+        assert not server.port_taken()
 
 
 @pytest.mark.parametrize("line", ["port = 5433\t\t# (change requires restart)", "port = '5433'"])
