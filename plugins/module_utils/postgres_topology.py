@@ -101,7 +101,7 @@ class Plan:
     refusal: why nothing is done; it names the next command. summary: what a person agrees to, question: what is asked
     (empty: nothing to agree to). primary: the server that is the primary in the end. acts: in their order. again: the
     servers have to be asked again after these acts, and a plan made anew. after: why the command fails in the end all
-    the same.
+    the same. back: the server that serves until then, and again where the new one cannot be promoted.
     """
 
     refusal: str = ""
@@ -111,6 +111,7 @@ class Plan:
     acts: tuple[Act, ...] = ()
     again: bool = False
     after: str = ""
+    back: str = ""
 
     def servers(self, *acts: str) -> list[str]:
         """Those on which one of the acts is done."""
@@ -128,6 +129,7 @@ class Plan:
             "steps": [f"{act.server}: {ACTS[act.act]}" for act in self.acts],
             "again": self.again,
             "after": self.after,
+            "back": self.back,
             "digest": digest(shown),
         }
 
@@ -555,6 +557,7 @@ def plan_switchover(topology: Topology, to: str = "", max_lag: int = 16 << 20) -
             question=f"Switch over to {to}? Writes are refused for a moment",
             primary=to,
             acts=_switch(topology, to, [old, *sleeping], followers, (old, to)),
+            back=old,
         )
     # Cut off: nobody accepts writes, and the old primary is stopped, or a standby by now.
     stopped = [name for name in topology.former if cleanly(topology.by_name[name])]

@@ -218,6 +218,15 @@ def test_switchover_goes_on(topology: Topology, to: str, words: str) -> None:
     assert words in plan.summary
 
 
+def test_only_the_primary_that_a_switchover_stopped_is_put_back() -> None:
+    """One that goes on puts nobody back: the first that it stops may be a standby with old data."""
+    assert plan_switchover(of(*PAIR)).back == "pg1"
+    asleep = server("pg1", "stopped", lsn=10, standby_signal=True, state="in archive recovery")
+    plan = plan_switchover(of(asleep, PAIR[1], server("pg3", "stopped", **DEMOTED)))
+    assert plan.servers("demote") == ["pg1", "pg3"]
+    assert plan.back == ""
+
+
 @pytest.mark.parametrize(
     ("topology", "to", "words"),
     [
