@@ -616,7 +616,7 @@ def plan_failover(
 ) -> Plan:
     """Unplanned: every server that could accept writes is fenced first, then the one with the most data takes over.
 
-    fenced: silent servers that this command has powered off; woken: those that it has tried to start as standbys.
+    fenced: silent servers that this command has powered off once; woken: those that it has tried to start as standbys.
     """
     primaries, former, standbys = topology.primaries, topology.former, topology.standbys
     if to and to not in topology.members:
@@ -641,13 +641,13 @@ def plan_failover(
         if chosen in former
         else [name for name in asleep if name == chosen or not (primaries or to or was_primary(topology.by_name[name]))]
     )
-    silent = [name for name in topology.silent if name not in fenced]
+    silent = topology.silent
     harmless = ("standby", "empty", "absent")
     fencing = topology.names(lambda state: state["role"] not in harmless and state["name"] not in [chosen, *waking])
     suspects = [*fencing, *silent]
     fence = f"ence {', '.join(suspects) or 'nobody'}"
     stopping = [*acts("fence", fencing), *acts("power_off", silent)]
-    unclear = [name for name in suspects if name not in topology.sleeping]
+    unclear = [name for name in suspects if name not in [*topology.sleeping, *fenced]]
     if waking or (not to and chosen in standbys and len(standbys) > 1 and unclear):
         # A server that is fenced may have sent more until then: who has the most is asked afterwards.
         start = f", start {named(waking)} as a standby" if waking else ""
@@ -659,6 +659,7 @@ def plan_failover(
             again=True,
         )
     # Before an old primary is off, so that it is not started when its machine comes back in between; and as it became.
+    # One that was off already may have come back before the record: it is powered off again.
     recording = acts("record", topology.reached(chosen))
     return Plan(
         summary=f"F{fence}, then {'start' if chosen in former else 'promote'} {chosen}.",

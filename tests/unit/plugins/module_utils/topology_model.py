@@ -8,7 +8,7 @@ server) a promotion. One server has everything of another if its sequence begins
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -98,11 +98,14 @@ def epoch(record: Record | None) -> Any:
     }
 
 
-def seen(world: World) -> topology.Topology:
-    """What the planner is told: only of machines that answer, and of a stopped standby's position only a part."""
+def seen(world: World, missed: Collection[str] = ()) -> topology.Topology:
+    """What the planner is told: only of machines that answer, and of a stopped standby's position only a part.
+
+    missed: those that come back just after they were asked.
+    """
     states: list[Any] = []
     for one, machine in enumerate(world.machines):
-        if not machine.on or machine.cut:
+        if not machine.on or machine.cut or name(one) in missed:
             continue
         role = "stopped" if not machine.runs else "standby" if machine.signal else "primary"
         upstream = upstream_of(world, one)
@@ -196,8 +199,8 @@ class Command:
     def __str__(self) -> str:
         return f"{self.name}({', '.join(f'{key}={value}' for key, value in self.options.items())})"
 
-    def make(self, world: World, **more: Any) -> topology.Plan:
-        return self.plan(seen(world), **self.options, **more)
+    def make(self, world: World, missed: Collection[str] = (), **more: Any) -> topology.Plan:
+        return self.plan(seen(world, missed), **self.options, **more)
 
 
 @cache
@@ -333,11 +336,13 @@ def carry_out(world: World, command: Command, meddled: int = 0) -> tuple[list[Wo
     done, passed = 0, [world]
     fenced: list[str] = []
     woken: list[str] = []
+    # Whoever switches a machine on while the command asks once more may be too late for its answer.
+    missed: list[str] = []
     while True:
         more = {"fenced": fenced, "woken": woken} if command.name == "failover" else {}
         if not any(machine.on and not machine.cut for machine in passed[-1].machines):
             return passed, topology.Plan("Nobody answers: Ansible ends."), False
-        plan = command.make(passed[-1], **more)
+        plan = command.make(passed[-1], missed, **more)
         if plan.refusal:
             if not any(
                 word in plan.refusal
@@ -345,7 +350,7 @@ def carry_out(world: World, command: Command, meddled: int = 0) -> tuple[list[Wo
             ):
                 raise Broken(f"{command} names no next command: {plan.refusal}")
             return passed, plan, False
-        known = seen(passed[-1])
+        known = seen(passed[-1], missed)
         taken = known.taken(plan.primary) if plan.primary in known.by_name else 0
         for step in plan.acts:
             try:
@@ -359,6 +364,7 @@ def carry_out(world: World, command: Command, meddled: int = 0) -> tuple[list[Wo
         if not plan.again:
             return passed, plan, True
         fenced += plan.servers("power_off")
+        missed = known.silent if meddled else []
         woken += plan.servers("start")
 
 
