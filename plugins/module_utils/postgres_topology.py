@@ -287,7 +287,10 @@ class Topology:
         )
 
     def about_to_be(self, instead_of: str) -> str:
-        """The standby that a failover was about to promote, when it was cut off; empty if there is none."""
+        """The standby that a command was about to promote, when it was cut off; empty if there is none.
+
+        While it runs, the promotion may have been asked for, and still happen.
+        """
         epoch = self.epoch_of(instead_of)
         last = self.by_name.get(epoch["server"]) if epoch and epoch["server"] != instead_of else None
         # The record is written before the promotion: until then the server's own timeline is an older one.
@@ -567,6 +570,12 @@ def plan_switchover(topology: Topology, to: str = "", max_lag: int = 16 << 20) -
         for name in topology.by_name
         if name != to and (name not in [*stopping, *standbys] or topology.written(name) > topology.written(to))
     ]
+    promised = topology.about_to_be(to)
+    if promised:
+        return Plan(
+            f"A promotion of {promised} was cut off, and may still happen: run switchover.yml -e"
+            f" postgres_switchover_to={promised}, or failover.yml. Nothing was changed."
+        )
     if behind_whom or topology.surpassed(to):
         return Plan(
             f"No server is primary, and {to} may not have everything that {named(behind_whom) or 'another'} has: see"
@@ -643,13 +652,19 @@ def plan_failover(
     )
     silent = topology.silent
     harmless = ("standby", "empty", "absent")
-    fencing = topology.names(lambda state: state["role"] not in harmless and state["name"] not in [chosen, *waking])
+    promised = topology.about_to_be(chosen)
+    pending = [name for name in standbys if name == promised]
+    fencing = [
+        *topology.names(lambda state: state["role"] not in harmless and state["name"] not in [chosen, *waking]),
+        *pending,
+    ]
     suspects = [*fencing, *silent]
     fence = f"ence {', '.join(suspects) or 'nobody'}"
     stopping = [*acts("fence", fencing), *acts("power_off", silent)]
     unclear = [name for name in suspects if name not in [*topology.sleeping, *fenced]]
-    if waking or (not to and chosen in standbys and len(standbys) > 1 and unclear):
-        # A server that is fenced may have sent more until then: who has the most is asked afterwards.
+    if waking or pending or (not to and chosen in standbys and len(standbys) > 1 and unclear):
+        # A server that is fenced may have sent more until then: who has the most is asked afterwards. A promotion that
+        # may be under way is ended before another server is recorded.
         start = f", start {named(waking)} as a standby" if waking else ""
         return Plan(
             summary=f"F{fence}{start}, then promote {to if to else 'the one with the most data'}, now {chosen}.",

@@ -227,6 +227,20 @@ def test_only_the_primary_that_a_switchover_stopped_is_put_back() -> None:
     assert plan.back == ""
 
 
+def test_promotion_that_may_still_happen() -> None:
+    """It was asked for, and its command was killed: no other server may be the primary while that one runs."""
+    asked = {**PAIR[1], "epoch": epoch(2, "pg2", 2)}
+    refusal = plan_switchover(of(server("pg1", "standby"), asked), "pg1").refusal
+    assert "run switchover.yml -e postgres_switchover_to=pg2, or failover.yml" in refusal
+    plan = plan_failover(of(server("pg1", "standby"), asked), "pg1", force=True)
+    assert done(plan) == [("fence", "pg2")]
+    assert plan.again is True
+    fenced = server("pg2", "stopped", standby_signal=True, state="in archive recovery", epoch=epoch(2, "pg2", 2))
+    plan = plan_failover(of(server("pg1", "standby"), fenced), "pg1", force=True)
+    assert plan.again is False
+    assert ("promote", "pg1") in done(plan)
+
+
 @pytest.mark.parametrize(
     ("topology", "to", "words"),
     [
