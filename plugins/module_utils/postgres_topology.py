@@ -650,6 +650,12 @@ def plan_failover(
         if chosen in former
         else [name for name in asleep if name == chosen or not (primaries or to or was_primary(topology.by_name[name]))]
     )
+    unseen = _could_have_more(topology, chosen, waking)
+    if unseen and not force:
+        return Plan(
+            f"Commits wait for one standby only, and {named(unseen, 'or')} may have acknowledged ones that {chosen} has"
+            f" not: start it, then run failover.yml again, or give that up by -e postgres_failover_force=true."
+        )
     silent = topology.silent
     harmless = ("standby", "empty", "absent")
     promised = topology.about_to_be(chosen)
@@ -764,6 +770,23 @@ def _blocked(topology: Topology, chosen: str, force: bool) -> str:
             " give that up by -e postgres_failover_force=true. Nothing was changed."
         )
     return ""
+
+
+def _could_have_more(topology: Topology, chosen: str, waking: Sequence[str]) -> list[str]:
+    """Standbys that nobody can compare with the chosen one, where each commit waited for one of them.
+
+    One server beside may be that, since it is the last primary.
+    """
+    if chosen not in topology.standbys:
+        return []
+    state = topology.by_name[chosen]
+    if not state.get("synchronous_standby_names") or state.get("patroni"):
+        return []
+    compared = [*topology.standbys, *waking, *topology.names(lambda other: other["role"] in ("empty", "absent"))]
+    unseen = [name for name in topology.members if name not in compared]
+    epoch = topology.epoch_of(chosen)
+    last = [*topology.primaries, *([epoch["server"]] if epoch else [])]
+    return [name for name in unseen if name not in last] if len(unseen) > 1 else []
 
 
 def _alone(topology: Topology, chosen: str) -> bool:

@@ -288,6 +288,20 @@ def test_failover_starts_stopped_standbys_before_it_ranks_them() -> None:
     assert plan.again is True
 
 
+def test_failover_in_synchronous_mode_needs_every_other_standby() -> None:
+    """With three servers a commit waited for one of two standbys: the one that is silent may have been that one."""
+    mode = {"synchronous_standby_names": 'FIRST 1 ("pg1", "pg3")', "epoch": epoch(1, "pg1", 1)}
+    left = of({**PAIR[1], **mode}, members=3)
+    assert "pg3 may have acknowledged ones that pg2 has not" in plan_failover(left).refusal
+    assert done(plan_failover(left, force=True))
+    assert done(plan_failover(of({**PAIR[1], "epoch": epoch(1, "pg1", 1)}, members=3)))
+    assert done(plan_failover(of({**PAIR[1], **mode}, THIRD, members=3)))
+    asleep = server("pg3", "stopped", standby_signal=True, state="in archive recovery")
+    assert ("start", "pg3") in done(plan_failover(of({**PAIR[1], **mode}, asleep, members=3)))
+    assert "pg3 may have" in plan_failover(of({**PAIR[1], **mode}, asleep, members=3), "pg2").refusal
+    assert done(plan_failover(of({**PAIR[1], **mode}, members=2)))
+
+
 def test_failover_does_not_wait_for_standbys_that_are_gone() -> None:
     waits = server("pg2", "standby", synchronous_standby_names='FIRST 1 ("pg1")')
     assert ("suspend_sync", "pg2") in done(plan_failover(Topology([waits], ["pg1", "pg2"])))
