@@ -305,6 +305,9 @@ def test_failover_in_synchronous_mode_needs_every_other_standby() -> None:
 def test_failover_does_not_wait_for_standbys_that_are_gone() -> None:
     waits = server("pg2", "standby", synchronous_standby_names='FIRST 1 ("pg1")')
     assert ("suspend_sync", "pg2") in done(plan_failover(Topology([waits], ["pg1", "pg2"])))
+    last = server("pg1", "stopped", synchronous_standby_names='FIRST 1 ("pg2")')
+    acts = [act for act, _server in done(plan_failover(Topology([last], ["pg1", "pg2"])))]
+    assert acts.index("suspend_sync") < acts.index("start_alone")
 
 
 @pytest.mark.parametrize(
