@@ -550,6 +550,10 @@ def plan_switchover(topology: Topology, to: str = "", max_lag: int = 16 << 20) -
         )
         return Plan(f"No standby to switch to: {found}{more}; see status.yml and rejoin.yml.")
     followers = [name for name in standbys if name != to]
+    # Where these ended nobody knows, so that no standby can be shown to have everything.
+    killed = [name for name in topology.demoted if not cleanly(topology.by_name[name])]
+    if primaries and killed:
+        return Plan(f"{named(killed)} was fenced, and does not follow {primaries[0]} yet: run rejoin.yml first.")
     if primaries:
         old, lag = primaries[0], topology.lag(to)
         if lag is None or lag > max_lag:
@@ -568,7 +572,8 @@ def plan_switchover(topology: Topology, to: str = "", max_lag: int = 16 << 20) -
     behind_whom = [
         name
         for name in topology.by_name
-        if name != to and (name not in [*stopping, *standbys] or topology.written(name) > topology.written(to))
+        if name != to
+        and (name not in [*stopping, *standbys] or name in killed or topology.written(name) > topology.written(to))
     ]
     promised = topology.about_to_be(to)
     if promised:
@@ -800,8 +805,10 @@ def plan_rejoin(topology: Topology, only: str = "") -> Plan:
     if only and only not in topology.members:
         return Plan(f"{only} is no server of this deployment: {named(topology.members)}. Nothing was changed.")
     primaries = [name for name in topology.primaries if name != only]
+    if not primaries and topology.primaries:
+        return Plan(f"{only} is the primary, and nobody else is: run switchover.yml first. Nothing was changed.")
     if not primaries:
-        return Plan("No server is primary: run failover.yml.")
+        return Plan(f"No server is primary: {_serves_again(topology)}.")
     if len(primaries) > 1:
         return Plan(
             f"More than one server accepts writes ({', '.join(primaries)}): name the one whose data is to be given"
@@ -894,6 +901,18 @@ def _other_versions(lost: Sequence[State], primary: State) -> str:
     )
 
 
+def _serves_again(topology: Topology) -> str:
+    """The command that loses the least."""
+    if any(state.get("patroni") for state in topology.states):
+        return "run failover.yml"
+    last = plan_start(topology).servers("start_alone")
+    if last:
+        return f"run postgres.yml, which starts {last[0]} with all that it has; else failover.yml"
+    if not plan_switchover(topology).refusal:
+        return "run switchover.yml again, which goes on where it was cut off; else failover.yml"
+    return "run failover.yml"
+
+
 def plan_status(topology: Topology, voters: Sequence[str] = ()) -> Plan:
     """What is not well, in one text. voters: those that do not vote."""
     primaries, silent = topology.primaries, topology.silent
@@ -906,7 +925,7 @@ def plan_status(topology: Topology, voters: Sequence[str] = ()) -> Plan:
             f"TWO SERVERS ACCEPT WRITES: {', '.join(primaries)}. Stop the one to be given up, then run rejoin.yml."
         )
     if not primaries:
-        told.append("No server accepts writes: run failover.yml.")
+        told.append(f"No server accepts writes: {_serves_again(topology)}.")
     if voters:
         told.append(f"Not voting: {', '.join(voters)}.")
     if silent:

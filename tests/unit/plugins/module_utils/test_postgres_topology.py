@@ -411,6 +411,33 @@ def test_silent_server_is_not_brought_back() -> None:
     assert plan.after.startswith("pg1 does not answer, and is not brought back")
 
 
+@pytest.mark.parametrize(
+    ("topology", "words"),
+    [
+        (
+            of(server("pg1", "stopped"), PAIR[1]),
+            "run postgres.yml, which starts pg1 with all that it has; else failover.",
+        ),
+        (of(server("pg1", "stopped", **DEMOTED), PAIR[1]), "run switchover.yml again"),
+        (of(server("pg1", "stopped", **{**DEMOTED, "state": "in production"}), PAIR[1]), ": run failover.yml."),
+        (of(server("pg1", "stopped", patroni=True), {**PAIR[1], "patroni": True}), ": run failover.yml."),
+        (of(PAIR[1], members=2), ": run failover.yml."),
+    ],
+)
+def test_the_command_that_loses_the_least(topology: Topology, words: str) -> None:
+    """A failover gives up what the stopped primary has and no standby."""
+    assert words in plan_status(topology).refusal
+    assert words in plan_rejoin(topology).refusal
+
+
+def test_killed_server_that_is_marked_as_a_standby() -> None:
+    """Where it ended is not known: a promotion that has to wait for that would only fail, writes stopped."""
+    killed = server("pg3", "stopped", standby_signal=True)
+    assert "pg3 was fenced" in plan_switchover(of(*PAIR, killed)).refusal
+    assert "everything that pg3 has" in plan_switchover(of(server("pg1", "standby"), PAIR[1], killed), "pg2").refusal
+    assert "run switchover.yml first" in plan_rejoin(of(*PAIR), "pg1").refusal
+
+
 def test_status() -> None:
     assert plan_status(of(*PAIR)).refusal == ""
     wrong = plan_status(Topology([server("pg2", "standby", checksum_failures=1)], ["pg1", "pg2"]), ["vote1"]).refusal
