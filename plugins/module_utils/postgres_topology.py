@@ -170,7 +170,13 @@ class Topology:
     def __init__(self, states: Sequence[State], members: Iterable[str], records: Iterable[Epoch | None] = ()) -> None:
         self.states, self.members, self.records = list(states), list(members), list(records)
         self.by_name = {state["name"]: state for state in self.states}
-        self.epoch, self.disputed = self._newest([*(state.get("epoch") for state in self.states), *self.records])
+        told = [*(state.get("epoch") for state in self.states), *self.records]
+        self.newest_number = max((record["number"] for record in told if record), default=0)
+        # One that is about other databases, on a machine that had them before or keeps both, must not hide those of
+        # these.
+        systems = {self.system(name) for name in self.by_name}
+        mine = [record for record in told if record and record["system_identifier"] in systems]
+        self.epoch, self.disputed = self._newest(mine or told)
 
     @staticmethod
     def _newest(records: Iterable[Epoch | None]) -> tuple[Epoch | None, bool]:
@@ -346,14 +352,14 @@ class Topology:
         system = self.system(name)
         covers = max([timeline, *(self.timeline(other) for other in self.by_name if self.system(other) == system)])
         told = Epoch(
-            number=epoch["number"] + 1 if epoch else 1,
+            number=self.newest_number + 1,
             server=name,
             timeline=timeline,
             covers=covers,
             moment=moment,
             system_identifier=system,
         )
-        if epoch and not self.disputed and epoch["covers"] >= covers:
+        if epoch and not self.disputed and epoch["covers"] >= covers and epoch["number"] == self.newest_number:
             same = all(epoch[key] == told[key] for key in ("server", "timeline", "system_identifier"))
             return epoch if same else told
         return told

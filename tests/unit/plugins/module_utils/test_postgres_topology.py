@@ -105,6 +105,16 @@ def test_record_that_does_not_decide(records: tuple[Epoch, ...], why: str) -> No
     assert "were all primaries" in plan_start(of(*TORN, records=records)).refusal, why
 
 
+def test_record_of_other_databases_hides_none_of_these() -> None:
+    """A machine that came from another deployment: its number is higher, and about something else."""
+    foreign = epoch(9, "pg2", 1, system="other")
+    old = {**TORN[0], "epoch": epoch(2, "pg3", 2)}
+    topology = of(old, server("pg2", "empty", None, None, epoch=foreign), members=2)
+    assert "pg3 became the primary after pg1" in plan_start(topology).refusal
+    again = of({**TORN[0], "epoch": epoch(2, "pg1", 1)}, server("pg2", "empty", None, None, epoch=foreign))
+    assert again.next_epoch("pg1", 1, "now")["number"] == 10, "else that machine keeps its own"
+
+
 def test_promotions_to_the_same_timeline() -> None:
     """Only one of the two was recorded: the other one may have been later."""
     torn = of(server("pg1", "stopped", 2), server("pg2", "stopped", 2, epoch=epoch(2, "pg2", 2)))
