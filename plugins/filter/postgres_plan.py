@@ -86,9 +86,10 @@ _value:
     - C(refusal) is why nothing is done, empty otherwise. C(summary) and C(question) are for a person. C(primary) is the
       server that is the primary in the end. C(on) maps each act to the servers it is done on, C(steps) is the same in
       the order of the acts. C(again) says that the servers have to be asked again after these acts. C(after) is why the
-      command fails in the end all the same. C(permit) is the one server that may start as the primary without an answer
-      of its peers. C(digest) differs where two plans do. C(taken) is the newest timeline that the databases have,
-      C(timeline) the one that C(primary) will be on.
+      command fails in the end all the same. C(back) is the server that serves again where a switchover's target cannot
+      be promoted; one that goes on has none, since an earlier run may have asked for the promotion. C(permit) is the
+      one server that may start as the primary without an answer of its peers. C(digest) differs where two plans do.
+      C(taken) is the newest timeline that the databases have, C(timeline) the one that C(primary) will be on.
     - For V(record) and V(known), the record; empty if none is known, or two contradict each other.
   type: dict
 """

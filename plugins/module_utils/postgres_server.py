@@ -337,6 +337,14 @@ class Server:
         }
         return [word for word in (refusal(text, name) for name, text in said.items()) if word]
 
+    def written(self, name: str) -> str:
+        """A setting that the files give, for a server that does not run; empty where they cannot be read."""
+        program, config = self.bin / "postgres", self.config / "postgresql.conf"
+        if not config.exists():
+            return ""
+        done = self.run([str(program), "-C", name, "-c", f"config_file={config}"])
+        return done.stdout.strip() if done.returncode == 0 else ""
+
     def postmaster(self) -> int | None:
         """Process id of the running postmaster, else None; a postmaster.pid left by a dead one does not count."""
         try:
@@ -519,5 +527,6 @@ class Server:
                 server["following"] = bool(server["receiver"] and server["receiver"]["status"] == "streaming")
         else:
             server["role"] = "stopped"
+            server["synchronous_standby_names"] = self.written("synchronous_standby_names")
         server["lsn_number"] = lsn_number(server["lsn"])
         return server

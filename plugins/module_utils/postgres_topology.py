@@ -101,7 +101,7 @@ class Plan:
     refusal: why nothing is done; it names the next command. summary: what a person agrees to, question: what is asked
     (empty: nothing to agree to). primary: the server that is the primary in the end. acts: in their order. again: the
     servers have to be asked again after these acts, and a plan made anew. after: why the command fails in the end all
-    the same.
+    the same. back: the server that serves until then, and again where the new one cannot be promoted.
     """
 
     refusal: str = ""
@@ -111,6 +111,7 @@ class Plan:
     acts: tuple[Act, ...] = ()
     again: bool = False
     after: str = ""
+    back: str = ""
 
     def servers(self, *acts: str) -> list[str]:
         """Those on which one of the acts is done."""
@@ -128,6 +129,7 @@ class Plan:
             "steps": [f"{act.server}: {ACTS[act.act]}" for act in self.acts],
             "again": self.again,
             "after": self.after,
+            "back": self.back,
             "digest": digest(shown),
         }
 
@@ -168,7 +170,13 @@ class Topology:
     def __init__(self, states: Sequence[State], members: Iterable[str], records: Iterable[Epoch | None] = ()) -> None:
         self.states, self.members, self.records = list(states), list(members), list(records)
         self.by_name = {state["name"]: state for state in self.states}
-        self.epoch, self.disputed = self._newest([*(state.get("epoch") for state in self.states), *self.records])
+        told = [*(state.get("epoch") for state in self.states), *self.records]
+        self.newest_number = max((record["number"] for record in told if record), default=0)
+        # One that is about other databases, on a machine that had them before or keeps both, must not hide those of
+        # these.
+        systems = {self.system(name) for name in self.by_name}
+        mine = [record for record in told if record and record["system_identifier"] in systems]
+        self.epoch, self.disputed = self._newest(mine or told)
 
     @staticmethod
     def _newest(records: Iterable[Epoch | None]) -> tuple[Epoch | None, bool]:
@@ -285,7 +293,10 @@ class Topology:
         )
 
     def about_to_be(self, instead_of: str) -> str:
-        """The standby that a failover was about to promote, when it was cut off; empty if there is none."""
+        """The standby that a command was about to promote, when it was cut off; empty if there is none.
+
+        While it runs, the promotion may have been asked for, and still happen.
+        """
         epoch = self.epoch_of(instead_of)
         last = self.by_name.get(epoch["server"]) if epoch and epoch["server"] != instead_of else None
         # The record is written before the promotion: until then the server's own timeline is an older one.
@@ -341,14 +352,14 @@ class Topology:
         system = self.system(name)
         covers = max([timeline, *(self.timeline(other) for other in self.by_name if self.system(other) == system)])
         told = Epoch(
-            number=epoch["number"] + 1 if epoch else 1,
+            number=self.newest_number + 1,
             server=name,
             timeline=timeline,
             covers=covers,
             moment=moment,
             system_identifier=system,
         )
-        if epoch and not self.disputed and epoch["covers"] >= covers:
+        if epoch and not self.disputed and epoch["covers"] >= covers and epoch["number"] == self.newest_number:
             same = all(epoch[key] == told[key] for key in ("server", "timeline", "system_identifier"))
             return epoch if same else told
         return told
@@ -545,6 +556,10 @@ def plan_switchover(topology: Topology, to: str = "", max_lag: int = 16 << 20) -
         )
         return Plan(f"No standby to switch to: {found}{more}; see status.yml and rejoin.yml.")
     followers = [name for name in standbys if name != to]
+    # Where these ended nobody knows, so that no standby can be shown to have everything.
+    killed = [name for name in topology.demoted if not cleanly(topology.by_name[name])]
+    if primaries and killed:
+        return Plan(f"{named(killed)} was fenced, and does not follow {primaries[0]} yet: run rejoin.yml first.")
     if primaries:
         old, lag = primaries[0], topology.lag(to)
         if lag is None or lag > max_lag:
@@ -555,6 +570,7 @@ def plan_switchover(topology: Topology, to: str = "", max_lag: int = 16 << 20) -
             question=f"Switch over to {to}? Writes are refused for a moment",
             primary=to,
             acts=_switch(topology, to, [old, *sleeping], followers, (old, to)),
+            back=old,
         )
     # Cut off: nobody accepts writes, and the old primary is stopped, or a standby by now.
     stopped = [name for name in topology.former if cleanly(topology.by_name[name])]
@@ -562,8 +578,15 @@ def plan_switchover(topology: Topology, to: str = "", max_lag: int = 16 << 20) -
     behind_whom = [
         name
         for name in topology.by_name
-        if name != to and (name not in [*stopping, *standbys] or topology.written(name) > topology.written(to))
+        if name != to
+        and (name not in [*stopping, *standbys] or name in killed or topology.written(name) > topology.written(to))
     ]
+    promised = topology.about_to_be(to)
+    if promised:
+        return Plan(
+            f"A promotion of {promised} was cut off, and may still happen: run switchover.yml -e"
+            f" postgres_switchover_to={promised}, or failover.yml. Nothing was changed."
+        )
     if behind_whom or topology.surpassed(to):
         return Plan(
             f"No server is primary, and {to} may not have everything that {named(behind_whom) or 'another'} has: see"
@@ -613,7 +636,7 @@ def plan_failover(
 ) -> Plan:
     """Unplanned: every server that could accept writes is fenced first, then the one with the most data takes over.
 
-    fenced: silent servers that this command has powered off; woken: those that it has tried to start as standbys.
+    fenced: silent servers that this command has powered off once; woken: those that it has tried to start as standbys.
     """
     primaries, former, standbys = topology.primaries, topology.former, topology.standbys
     if to and to not in topology.members:
@@ -638,15 +661,27 @@ def plan_failover(
         if chosen in former
         else [name for name in asleep if name == chosen or not (primaries or to or was_primary(topology.by_name[name]))]
     )
-    silent = [name for name in topology.silent if name not in fenced]
+    unseen = _could_have_more(topology, chosen, waking)
+    if unseen and not force:
+        return Plan(
+            f"Commits wait for one standby only, and {named(unseen, 'or')} may have acknowledged ones that {chosen} has"
+            f" not: start it, then run failover.yml again, or give that up by -e postgres_failover_force=true."
+        )
+    silent = topology.silent
     harmless = ("standby", "empty", "absent")
-    fencing = topology.names(lambda state: state["role"] not in harmless and state["name"] not in [chosen, *waking])
+    promised = topology.about_to_be(chosen)
+    pending = [name for name in standbys if name == promised]
+    fencing = [
+        *topology.names(lambda state: state["role"] not in harmless and state["name"] not in [chosen, *waking]),
+        *pending,
+    ]
     suspects = [*fencing, *silent]
     fence = f"ence {', '.join(suspects) or 'nobody'}"
     stopping = [*acts("fence", fencing), *acts("power_off", silent)]
-    unclear = [name for name in suspects if name not in topology.sleeping]
-    if waking or (not to and chosen in standbys and len(standbys) > 1 and unclear):
-        # A server that is fenced may have sent more until then: who has the most is asked afterwards.
+    unclear = [name for name in suspects if name not in [*topology.sleeping, *fenced]]
+    if waking or pending or (not to and chosen in standbys and len(standbys) > 1 and unclear):
+        # A server that is fenced may have sent more until then: who has the most is asked afterwards. A promotion that
+        # may be under way is ended before another server is recorded.
         start = f", start {named(waking)} as a standby" if waking else ""
         return Plan(
             summary=f"F{fence}{start}, then promote {to if to else 'the one with the most data'}, now {chosen}.",
@@ -656,6 +691,7 @@ def plan_failover(
             again=True,
         )
     # Before an old primary is off, so that it is not started when its machine comes back in between; and as it became.
+    # One that was off already may have come back before the record: it is powered off again.
     recording = acts("record", topology.reached(chosen))
     return Plan(
         summary=f"F{fence}, then {'start' if chosen in former else 'promote'} {chosen}.",
@@ -747,6 +783,23 @@ def _blocked(topology: Topology, chosen: str, force: bool) -> str:
     return ""
 
 
+def _could_have_more(topology: Topology, chosen: str, waking: Sequence[str]) -> list[str]:
+    """Standbys that nobody can compare with the chosen one, where each commit waited for one of them.
+
+    One server beside may be that, since it is the last primary.
+    """
+    if chosen not in topology.standbys:
+        return []
+    state = topology.by_name[chosen]
+    if not state.get("synchronous_standby_names") or state.get("patroni"):
+        return []
+    compared = [*topology.standbys, *waking, *topology.names(lambda other: other["role"] in ("empty", "absent"))]
+    unseen = [name for name in topology.members if name not in compared]
+    epoch = topology.epoch_of(chosen)
+    last = [*topology.primaries, *([epoch["server"]] if epoch else [])]
+    return [name for name in unseen if name not in last] if len(unseen) > 1 else []
+
+
 def _alone(topology: Topology, chosen: str) -> bool:
     """Whether its commits would wait for a standby, and none is left."""
     others = [name for name in topology.standbys if name != chosen]
@@ -758,8 +811,10 @@ def plan_rejoin(topology: Topology, only: str = "") -> Plan:
     if only and only not in topology.members:
         return Plan(f"{only} is no server of this deployment: {named(topology.members)}. Nothing was changed.")
     primaries = [name for name in topology.primaries if name != only]
+    if not primaries and topology.primaries:
+        return Plan(f"{only} is the primary, and nobody else is: run switchover.yml first. Nothing was changed.")
     if not primaries:
-        return Plan("No server is primary: run failover.yml.")
+        return Plan(f"No server is primary: {_serves_again(topology)}.")
     if len(primaries) > 1:
         return Plan(
             f"More than one server accepts writes ({', '.join(primaries)}): name the one whose data is to be given"
@@ -852,6 +907,18 @@ def _other_versions(lost: Sequence[State], primary: State) -> str:
     )
 
 
+def _serves_again(topology: Topology) -> str:
+    """The command that loses the least."""
+    if any(state.get("patroni") for state in topology.states):
+        return "run failover.yml"
+    last = plan_start(topology).servers("start_alone")
+    if last:
+        return f"run postgres.yml, which starts {last[0]} with all that it has; else failover.yml"
+    if not plan_switchover(topology).refusal:
+        return "run switchover.yml again, which goes on where it was cut off; else failover.yml"
+    return "run failover.yml"
+
+
 def plan_status(topology: Topology, voters: Sequence[str] = ()) -> Plan:
     """What is not well, in one text. voters: those that do not vote."""
     primaries, silent = topology.primaries, topology.silent
@@ -864,7 +931,7 @@ def plan_status(topology: Topology, voters: Sequence[str] = ()) -> Plan:
             f"TWO SERVERS ACCEPT WRITES: {', '.join(primaries)}. Stop the one to be given up, then run rejoin.yml."
         )
     if not primaries:
-        told.append("No server accepts writes: run failover.yml.")
+        told.append(f"No server accepts writes: {_serves_again(topology)}.")
     if voters:
         told.append(f"Not voting: {', '.join(voters)}.")
     if silent:

@@ -11,7 +11,8 @@ short_description: Makes a PostgreSQL standby the primary once it has everything
 description:
   - Waits until the standby has replayed beyond the positions at which other servers ended, promotes it, waits until it
     accepts writes, and makes a checkpoint, so that its control file has the new timeline before a power cut can come.
-  - A promotion that was asked for is never taken back. RV(called) says whether it was, when the module fails.
+  - A promotion that was asked for is never taken back. RV(called) says whether it was, when the module fails, and
+    O(record) tells a later command that it may still happen.
 version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 options:
@@ -34,6 +35,9 @@ options:
       - A second promotion from the same ancestor would have the number of the first, and archives refuse that.
     type: int
     default: 0
+  record:
+    description: What M(odoo_deploy.stack.postgres_epoch) keeps on this server before the promotion is asked for.
+    type: dict
   replay_timeout:
     description: Seconds that the standby gets to replay what it needs.
     type: int
@@ -81,7 +85,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_lock import Folder
-from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_server import Server, lsn_number
+from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_server import (
+    EPOCH,
+    Server,
+    lsn_number,
+    read_epoch,
+    write_epoch,
+)
 
 # The loop is the server's: a client that is killed here leaves nothing behind that would promote.
 WAIT = """
@@ -136,6 +146,13 @@ def needed(after: list[dict[str, Any]]) -> str:
     )
 
 
+def promise(record: dict[str, Any] | None, path: Path = EPOCH) -> None:
+    """Puts the record on the disk, unless it is there: the promotion may happen after this was killed."""
+    known = read_epoch(path)
+    if record and (known is None or known["number"] < record["number"]):
+        write_epoch(record, path)
+
+
 def in_recovery(server: Server) -> bool:
     return server.sql("SELECT pg_is_in_recovery()") == "t"
 
@@ -162,6 +179,7 @@ def main() -> None:
             "cluster": {"type": "str", "default": "main"},
             "after": {"type": "list", "elements": "dict", "default": []},
             "taken": {"type": "int", "default": 0},
+            "record": {"type": "dict"},
             "replay_timeout": {"type": "int", "default": 30},
             "timeout": {"type": "int", "default": 120},
             "lock": {"type": "str"},
@@ -184,11 +202,12 @@ def main() -> None:
                     server.sql(WAIT.format(needed=end, attempts=seconds * 50), seconds + 10)
                 own = int(server.sql(TIMELINE))
                 mark_used(server.data / "pg_wal", own, asked["taken"])
+                promise(asked["record"])
                 called = True
                 promote(server, asked["timeout"])
             server.sql("CHECKPOINT", asked["timeout"])
         timeline = server.sql("SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int")
-    except (RuntimeError, OSError, KeyError) as error:
+    except (RuntimeError, OSError, KeyError, ValueError) as error:
         module.fail_json(msg=f"Cannot promote the PostgreSQL server: {error}", called=called)
     module.exit_json(changed=standby, called=called, timeline=int(timeline))
 

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
 
 import jinja2
 import pytest
+import yaml
+from ha_play import ROLE, began, said
 
 TEMPLATE = Path(__file__).resolve().parents[3] / "roles/postgres_ha/templates/resume-sync.sh.j2"
 
@@ -40,3 +43,16 @@ def test_resumed_with_the_first_standby_that_streams(tmp_path: Path, answers: li
     assert not suspended.exists()
     assert asked.read_text().split() == ["count"] * len(answers) + ["reloaded"]
     assert f"sourcefile <> '{suspended}'" in Path(f"{asked}.sql").read_text()
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_commits_wait_for_nobody_that_was_not_brought_back(tmp_path: Path, fails: bool) -> None:
+    """Else the only server that is left acknowledges nothing any more."""
+    tasks = yaml.safe_load((ROLE / "tasks/rejoin.yml").read_text(encoding="utf-8"))[0]["block"]
+    (task,) = (task for task in tasks if task["name"] == "Let commits wait for a standby again")
+    rejoin = {"ansible.builtin.fail": {}, "when": f"inventory_hostname == 'pg1' and {fails}"}
+    resume = {"ansible.builtin.debug": {"msg": "{{ inventory_hostname }} waits again"}, "when": task["when"]}
+    values = {"__postgres_ha_plan": {"on": {"rejoin": ["pg1"]}}, "__postgres_ha_patroni": False}
+    done = said(began(tmp_path, "rejoin", [rejoin, resume], "-e", json.dumps(values), "-l", "pg1,pg2"))
+    assert "pg2 came to the end" in done
+    assert ("pg2 waits again" in done) != fails

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import threading
 from pathlib import Path
 
@@ -288,6 +289,21 @@ def test_port_as_debian_or_patroni_wrote_it(tmp_path: Path, line: str) -> None:
     server.config = tmp_path
     (tmp_path / "postgresql.conf").write_text(f"include 'postgresql.base.conf'\n{line}\n", encoding="utf-8")
     assert server.port() == "5433"
+
+
+def test_setting_of_a_server_that_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failover has to know whether commits would wait before it starts the last survivor."""
+    server = Server("15", "main")
+    server.config = tmp_path
+    assert server.written("synchronous_standby_names") == ""
+    (tmp_path / "postgresql.conf").touch()
+    answers = [
+        subprocess.CompletedProcess([], 0, 'FIRST 1 ("pg2")\n', ""),
+        subprocess.CompletedProcess([], 1, "", "no"),
+    ]
+    monkeypatch.setattr(server, "run", lambda argv: answers.pop(0))
+    assert server.written("synchronous_standby_names") == 'FIRST 1 ("pg2")'
+    assert server.written("synchronous_standby_names") == ""
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,16 @@ def test_record_that_does_not_decide(records: tuple[Epoch, ...], why: str) -> No
     assert "were all primaries" in plan_start(of(*TORN, records=records)).refusal, why
 
 
+def test_record_of_other_databases_hides_none_of_these() -> None:
+    """A machine that came from another deployment: its number is higher, and about something else."""
+    foreign = epoch(9, "pg2", 1, system="other")
+    old = {**TORN[0], "epoch": epoch(2, "pg3", 2)}
+    topology = of(old, server("pg2", "empty", None, None, epoch=foreign), members=2)
+    assert "pg3 became the primary after pg1" in plan_start(topology).refusal
+    again = of({**TORN[0], "epoch": epoch(2, "pg1", 1)}, server("pg2", "empty", None, None, epoch=foreign))
+    assert again.next_epoch("pg1", 1, "now")["number"] == 10, "else that machine keeps its own"
+
+
 def test_promotions_to_the_same_timeline() -> None:
     """Only one of the two was recorded: the other one may have been later."""
     torn = of(server("pg1", "stopped", 2), server("pg2", "stopped", 2, epoch=epoch(2, "pg2", 2)))
@@ -218,6 +228,29 @@ def test_switchover_goes_on(topology: Topology, to: str, words: str) -> None:
     assert words in plan.summary
 
 
+def test_only_the_primary_that_a_switchover_stopped_is_put_back() -> None:
+    """One that goes on puts nobody back: the first that it stops may be a standby with old data."""
+    assert plan_switchover(of(*PAIR)).back == "pg1"
+    asleep = server("pg1", "stopped", lsn=10, standby_signal=True, state="in archive recovery")
+    plan = plan_switchover(of(asleep, PAIR[1], server("pg3", "stopped", **DEMOTED)))
+    assert plan.servers("demote") == ["pg1", "pg3"]
+    assert plan.back == ""
+
+
+def test_promotion_that_may_still_happen() -> None:
+    """It was asked for, and its command was killed: no other server may be the primary while that one runs."""
+    asked = {**PAIR[1], "epoch": epoch(2, "pg2", 2)}
+    refusal = plan_switchover(of(server("pg1", "standby"), asked), "pg1").refusal
+    assert "run switchover.yml -e postgres_switchover_to=pg2, or failover.yml" in refusal
+    plan = plan_failover(of(server("pg1", "standby"), asked), "pg1", force=True)
+    assert done(plan) == [("fence", "pg2")]
+    assert plan.again is True
+    fenced = server("pg2", "stopped", standby_signal=True, state="in archive recovery", epoch=epoch(2, "pg2", 2))
+    plan = plan_failover(of(server("pg1", "standby"), fenced), "pg1", force=True)
+    assert plan.again is False
+    assert ("promote", "pg1") in done(plan)
+
+
 @pytest.mark.parametrize(
     ("topology", "to", "words"),
     [
@@ -251,7 +284,10 @@ def test_failover_asks_again_after_the_fence_if_several_could_take_over() -> Non
     assert done(plan) == [("power_off", "pg1")]
     assert plan.again is True
     after = Topology([PAIR[1], {**THIRD, "lsn_number": 120}], ["pg1", "pg2", "pg3"])
-    assert plan_failover(after, fenced=["pg1"]).primary == "pg3"
+    final = plan_failover(after, fenced=["pg1"])
+    assert final.primary == "pg3"
+    assert final.again is False
+    assert final.servers("power_off") == ["pg1"], "it may have come back before the record"
 
 
 def test_failover_starts_stopped_standbys_before_it_ranks_them() -> None:
@@ -262,9 +298,26 @@ def test_failover_starts_stopped_standbys_before_it_ranks_them() -> None:
     assert plan.again is True
 
 
+def test_failover_in_synchronous_mode_needs_every_other_standby() -> None:
+    """With three servers a commit waited for one of two standbys: the one that is silent may have been that one."""
+    mode = {"synchronous_standby_names": 'FIRST 1 ("pg1", "pg3")', "epoch": epoch(1, "pg1", 1)}
+    left = of({**PAIR[1], **mode}, members=3)
+    assert "pg3 may have acknowledged ones that pg2 has not" in plan_failover(left).refusal
+    assert done(plan_failover(left, force=True))
+    assert done(plan_failover(of({**PAIR[1], "epoch": epoch(1, "pg1", 1)}, members=3)))
+    assert done(plan_failover(of({**PAIR[1], **mode}, THIRD, members=3)))
+    asleep = server("pg3", "stopped", standby_signal=True, state="in archive recovery")
+    assert ("start", "pg3") in done(plan_failover(of({**PAIR[1], **mode}, asleep, members=3)))
+    assert "pg3 may have" in plan_failover(of({**PAIR[1], **mode}, asleep, members=3), "pg2").refusal
+    assert done(plan_failover(of({**PAIR[1], **mode}, members=2)))
+
+
 def test_failover_does_not_wait_for_standbys_that_are_gone() -> None:
     waits = server("pg2", "standby", synchronous_standby_names='FIRST 1 ("pg1")')
     assert ("suspend_sync", "pg2") in done(plan_failover(Topology([waits], ["pg1", "pg2"])))
+    last = server("pg1", "stopped", synchronous_standby_names='FIRST 1 ("pg2")')
+    acts = [act for act, _server in done(plan_failover(Topology([last], ["pg1", "pg2"])))]
+    assert acts.index("suspend_sync") < acts.index("start_alone")
 
 
 @pytest.mark.parametrize(
@@ -366,6 +419,33 @@ def test_rejoin_brings_synchronous_replication_back() -> None:
 def test_silent_server_is_not_brought_back() -> None:
     plan = plan_rejoin(Topology([server("pg2", "primary")], ["pg1", "pg2"]))
     assert plan.after.startswith("pg1 does not answer, and is not brought back")
+
+
+@pytest.mark.parametrize(
+    ("topology", "words"),
+    [
+        (
+            of(server("pg1", "stopped"), PAIR[1]),
+            "run postgres.yml, which starts pg1 with all that it has; else failover.",
+        ),
+        (of(server("pg1", "stopped", **DEMOTED), PAIR[1]), "run switchover.yml again"),
+        (of(server("pg1", "stopped", **{**DEMOTED, "state": "in production"}), PAIR[1]), ": run failover.yml."),
+        (of(server("pg1", "stopped", patroni=True), {**PAIR[1], "patroni": True}), ": run failover.yml."),
+        (of(PAIR[1], members=2), ": run failover.yml."),
+    ],
+)
+def test_the_command_that_loses_the_least(topology: Topology, words: str) -> None:
+    """A failover gives up what the stopped primary has and no standby."""
+    assert words in plan_status(topology).refusal
+    assert words in plan_rejoin(topology).refusal
+
+
+def test_killed_server_that_is_marked_as_a_standby() -> None:
+    """Where it ended is not known: a promotion that has to wait for that would only fail, writes stopped."""
+    killed = server("pg3", "stopped", standby_signal=True)
+    assert "pg3 was fenced" in plan_switchover(of(*PAIR, killed)).refusal
+    assert "everything that pg3 has" in plan_switchover(of(server("pg1", "standby"), PAIR[1], killed), "pg2").refusal
+    assert "run switchover.yml first" in plan_rejoin(of(*PAIR), "pg1").refusal
 
 
 def test_status() -> None:

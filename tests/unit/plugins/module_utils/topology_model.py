@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from ansible_collections.odoo_deploy.stack.plugins.module_utils import postgres_topology as topology
@@ -20,7 +20,10 @@ Record = tuple[int, int, int, int]  # number, timeline, covers, server
 
 
 class Machine(NamedTuple):
-    """on: has power; cut: only clients reach it; runs: PostgreSQL runs; clean: it was shut down; was: a primary."""
+    """on: has power; cut: only clients reach it; runs: PostgreSQL runs; clean: it was shut down; was: a primary.
+
+    asked: the timeline of a promotion that was asked for and has not happened yet; a stop of PostgreSQL forgets it.
+    """
 
     on: bool = True
     cut: bool = False
@@ -29,6 +32,7 @@ class Machine(NamedTuple):
     clean: bool = False
     was: bool = False
     rewinding: bool = False
+    asked: int = 0
     data: Data = ()
     epoch: Record | None = None
 
@@ -58,7 +62,8 @@ class World(NamedTuple):
 
     def put(self, index: int, **changes: Any) -> World:
         machines = list(self.machines)
-        machines[index] = machines[index]._replace(**changes)
+        machine = machines[index]._replace(**changes)
+        machines[index] = machine if machine.runs and machine.signal else machine._replace(asked=0)
         return self._replace(machines=tuple(machines))
 
 
@@ -98,11 +103,15 @@ def epoch(record: Record | None) -> Any:
     }
 
 
-def seen(world: World) -> topology.Topology:
-    """What the planner is told: only of machines that answer, and of a stopped standby's position only a part."""
+@lru_cache(1024)
+def seen(world: World, missed: tuple[str, ...] = ()) -> topology.Topology:
+    """What the planner is told: only of machines that answer, and of a stopped standby's position only a part.
+
+    missed: those that come back just after they were asked.
+    """
     states: list[Any] = []
     for one, machine in enumerate(world.machines):
-        if not machine.on or machine.cut:
+        if not machine.on or machine.cut or name(one) in missed:
             continue
         role = "stopped" if not machine.runs else "standby" if machine.signal else "primary"
         upstream = upstream_of(world, one)
@@ -142,7 +151,7 @@ def seen(world: World) -> topology.Topology:
 def upstream_of(world: World, one: int) -> int | None:
     """The primary that a running standby can stream from."""
     machine = world.machines[one]
-    if not (machine.on and machine.runs and machine.signal) or machine.cut:
+    if not (machine.on and machine.runs and machine.signal) or machine.cut or machine.asked:
         return None
     for other, primary in enumerate(world.machines):
         if primary.writable and not primary.cut and has_all(primary.data, machine.data):
@@ -176,6 +185,12 @@ def guard_refuses(world: World, one: int, permit: bool) -> bool:
     return False
 
 
+def promoted(world: World, one: int) -> World:
+    """What was asked for has happened."""
+    machine = world.machines[one]
+    return check(world.put(one, signal=False, was=True, data=(*machine.data, ("t", machine.asked, one))))
+
+
 def started(world: World, one: int) -> World:
     return world.put(one, runs=True, clean=False, was=not world.machines[one].signal)
 
@@ -196,8 +211,8 @@ class Command:
     def __str__(self) -> str:
         return f"{self.name}({', '.join(f'{key}={value}' for key, value in self.options.items())})"
 
-    def make(self, world: World, **more: Any) -> topology.Plan:
-        return self.plan(seen(world), **self.options, **more)
+    def make(self, world: World, missed: tuple[str, ...] = (), **more: Any) -> topology.Plan:
+        return self.plan(seen(world, missed), **self.options, **more)
 
 
 @cache
@@ -294,8 +309,13 @@ def act(world: World, step: topology.Act, plan: topology.Plan, command: Command,
                 raise Broken(f"{command} promotes {step.server} without {world.kept - rows(machine.data)}")
         forgets_nobody(world, one, command)
         world = world._replace(kept=world.kept & rows(machine.data))
-        timeline = max(machine.timeline, taken) + 1
-        yield world.put(one, signal=False, was=True, data=(*machine.data, ("t", timeline, one)))
+        told = seen(world).next_epoch(step.server, max(machine.timeline, taken) + 1, "then")
+        # Its own disk has the record before it is asked. That it may take long is left out beside a witness, for speed.
+        record = (told["number"], told["timeline"], told["covers"], one)
+        world = world.put(one, epoch=later(machine.epoch, record), asked=machine.asked or told["timeline"])
+        if not world.witness:
+            yield world
+        yield promoted(world, one)
     elif step.act == "record":
         primary = index(plan.primary)
         current = world.machines[primary]
@@ -333,11 +353,13 @@ def carry_out(world: World, command: Command, meddled: int = 0) -> tuple[list[Wo
     done, passed = 0, [world]
     fenced: list[str] = []
     woken: list[str] = []
+    # Whoever switches a machine on while the command asks once more may be too late for its answer.
+    missed: tuple[str, ...] = ()
     while True:
         more = {"fenced": fenced, "woken": woken} if command.name == "failover" else {}
         if not any(machine.on and not machine.cut for machine in passed[-1].machines):
             return passed, topology.Plan("Nobody answers: Ansible ends."), False
-        plan = command.make(passed[-1], **more)
+        plan = command.make(passed[-1], missed, **more)
         if plan.refusal:
             if not any(
                 word in plan.refusal
@@ -345,7 +367,7 @@ def carry_out(world: World, command: Command, meddled: int = 0) -> tuple[list[Wo
             ):
                 raise Broken(f"{command} names no next command: {plan.refusal}")
             return passed, plan, False
-        known = seen(passed[-1])
+        known = seen(passed[-1], missed)
         taken = known.taken(plan.primary) if plan.primary in known.by_name else 0
         for step in plan.acts:
             try:
@@ -359,6 +381,7 @@ def carry_out(world: World, command: Command, meddled: int = 0) -> tuple[list[Wo
         if not plan.again:
             return passed, plan, True
         fenced += plan.servers("power_off")
+        missed = tuple(known.silent) if meddled else ()
         woken += plan.servers("start")
 
 
@@ -379,6 +402,8 @@ def events(world: World, most_rows: int) -> Iterator[tuple[str, World]]:
             row = world.rows + 1
             changed = world.put(one, data=(*machine.data, ("w", row)))
             yield f"row {row} on {name(one)}", changed._replace(rows=row, kept=world.kept | {row})
+        if machine.on and machine.asked:
+            yield f"{name(one)} is promoted", promoted(world, one)
         upstream = upstream_of(world, one)
         if upstream is not None and world.machines[upstream].data != machine.data:
             yield f"{name(one)} receives", world.put(one, data=world.machines[upstream].data)
@@ -402,6 +427,7 @@ def healed(world: World) -> World:
     """Power and links are back, and what may start by itself has started."""
     for one in range(len(world.machines)):
         world = world.put(one, on=True, cut=False)
+        world = promoted(world, one) if world.machines[one].asked else world
     if world.witness:
         world = world._replace(witness=world.witness._replace(on=True))
     for _round in world.machines:

@@ -7,7 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.odoo_deploy.stack.plugins.modules.postgres_promote import mark_used, needed
+from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_server import read_epoch
+from ansible_collections.odoo_deploy.stack.plugins.modules.postgres_promote import mark_used, needed, promise
 
 
 def test_furthest_end_counts() -> None:
@@ -35,3 +36,15 @@ def test_numbers_that_others_used_are_skipped(tmp_path: Path) -> None:
     assert mark_used(tmp_path, 1, 4) == []
     assert mark_used(tmp_path, 12, 4) == []
     assert mark_used(tmp_path, 9, 10) == ["0000000A.history"]
+
+
+def test_promotion_is_on_the_disk_before_it_is_asked_for(tmp_path: Path) -> None:
+    """What a failover has recorded already stays as every machine has it."""
+    path = tmp_path / "epoch.conf"
+    promise({"number": 2, "server": "pg2", "moment": "now"}, path)
+    assert read_epoch(path) == {"number": 2, "server": "pg2", "moment": "now"}
+    promise({"number": 2, "server": "pg2", "moment": "later"}, path)
+    promise(None, path)
+    assert read_epoch(path) == {"number": 2, "server": "pg2", "moment": "now"}
+    promise({"number": 3, "server": "pg2", "moment": "later"}, path)
+    assert (read_epoch(path) or {})["number"] == 3
