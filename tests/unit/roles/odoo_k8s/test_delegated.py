@@ -47,7 +47,7 @@ STAND_INS = {
     "import_load.yml": SAYS + '"loaded {{ odoo_k8s_import_db_name }}"',
     "import_prepare.yml": SAYS + '"prepared with {{ odoo_k8s_import.image }}"',
     "upgrade_stop.yml": SAYS + "stopped",
-    "main.yml": SAYS + '"served {{ odoo_k8s_image }}"',
+    "main.yml": SAYS + '"served {{ __odoo_k8s_image }}"\n' + SAYS + '"to have {{ __odoo_k8s_modules | join }}"',
     "wait_job.yml": "- name: Wait\n  ansible.builtin.assert:\n    that: job_ends\n    fail_msg: the job ended",
     "deploy.yml": SAYS + '"rolled to {{ odoo_k8s_image }}"',
     "export.yml": """
@@ -79,8 +79,6 @@ PLAN = {
     "needed": True,
     "from": "odoo:old",
     "to": "odoo:new",
-    "modules": ["crm"],
-    "installs": [],
     "failed": False,
     "restore": False,
     "reason": "",
@@ -88,8 +86,11 @@ PLAN = {
 IMPORT = ("import_plan", "import_beside", "import_exchange", "import_tell")
 
 
-def said(folder: Path, *entries: str, **variables: Any) -> str:
-    """What a play on the controller says that runs these entry points, with a primary pg1 and a standby pg2."""
+def said(folder: Path, *entries: str, extra: dict[str, Any] | None = None, **variables: Any) -> str:
+    """What a play on the controller says that runs these entry points, with a primary pg1 and a standby pg2.
+
+    :param extra: what a person gives by -e.
+    """
     stack = folder / "collections" / "ansible_collections" / "odoo_deploy" / "stack"
     (stack / "roles" / "odoo_k8s" / "tasks").mkdir(parents=True)
     for name in MODULES:
@@ -120,7 +121,7 @@ def said(folder: Path, *entries: str, **variables: Any) -> str:
         "ANSIBLE_NOCOLOR": "1",
     }
     program = str(Path(sys.executable).with_name("ansible-playbook"))
-    command = [program, "-i", str(folder / "hosts.json"), str(folder / "book.yml")]
+    command = [program, "-i", str(folder / "hosts.json"), str(folder / "book.yml"), "-e", json.dumps(extra or {})]
     done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False)
     return " ".join((done.stdout + done.stderr).split())
 
@@ -202,3 +203,10 @@ def test_an_upgrade_that_fails_is_taken_back(tmp_path: Path, given: dict[str, An
     assert outcome in words, words[-3000:]
     assert ('"msg": "served odoo:old"' in words) == ("could not" not in outcome)
     assert ("Restore the backup] " in words) == ("job_ends" in given)
+
+
+def test_what_was_before_is_served_whatever_a_person_asked_for(tmp_path: Path) -> None:
+    """What -e gives wins over variables of a role, and the image before lacks a module that is new."""
+    asked = {"odoo_k8s_image": "odoo:new", "odoo_k8s_modules": ["base", "new"]}
+    words = said(tmp_path, "upgrade_run", odoo_k8s_upgrade=PLAN, job_ends=False, extra=asked)
+    assert '"msg": "served odoo:old"' in words and '"msg": "to have "' in words, words[-3000:]
