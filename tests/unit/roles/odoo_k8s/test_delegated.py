@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[4]
 # In the place of modules. The server that is asked is the primary, or no more.
@@ -210,3 +211,12 @@ def test_what_was_before_is_served_whatever_a_person_asked_for(tmp_path: Path) -
     asked = {"odoo_k8s_image": "odoo:new", "odoo_k8s_modules": ["base", "new"]}
     words = said(tmp_path, "upgrade_run", odoo_k8s_upgrade=PLAN, job_ends=False, extra=asked)
     assert '"msg": "served odoo:old"' in words and '"msg": "to have "' in words, words[-3000:]
+
+
+def test_root_follows_no_link_where_others_may_write() -> None:
+    """What lies there under the name may be anybody's, such as a link to /etc."""
+    for name in ("export.yml", "import_inspect.yml"):
+        tasks = yaml.safe_load((ROOT / "roles" / "odoo_k8s" / "tasks" / name).read_text())
+        inner = [task for block in tasks for task in block.get("block", [])]
+        files = [task["ansible.builtin.file"] for task in inner if "ansible.builtin.file" in task]
+        assert files and [file["path"] for file in files if file.get("follow", True)] == [], name
