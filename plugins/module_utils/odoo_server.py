@@ -157,9 +157,10 @@ def create(server: Any, name: str, owner: str) -> None:
 
 
 def own_schema(database: Any, owner: str) -> None:
-    """To 14 everybody may write to schema public; from 15 on its owner is the database's."""
+    """To 14 everybody may write to schema public; from 15 on its owner is the database's, and nobody else may."""
     if database.server_version < 150000:
         execute(database, f"ALTER SCHEMA public OWNER TO {quote_ident(owner, database)}")
+        execute(database, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
 
 
 def guests(server: Any, name: str) -> list[str]:

@@ -94,3 +94,19 @@ def test_what_is_exported_are_tables(answers: list[tuple[str, str]], reason: str
         return
     with pytest.raises(odoo_server.Problem, match=reason):
         odoo_server.plain(server, "public.ir_attachment", "id", "db_datas")
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        (140015, ['ALTER SCHEMA public OWNER TO "odoo"', "REVOKE CREATE ON SCHEMA public FROM PUBLIC"]),
+        (150000, []),
+    ],
+)
+def test_who_may_connect_makes_nothing_there(monkeypatch: pytest.MonkeyPatch, version: int, said: list[str]) -> None:
+    """Odoo would call a function that the role of the figures has made in its schema."""
+    monkeypatch.setattr(odoo_server, "quote_ident", lambda name, _connection: f'"{name}"', raising=False)
+    server = Server()
+    server.server_version = version  # type: ignore[attr-defined]
+    odoo_server.own_schema(server, "odoo")
+    assert server.asked == said
