@@ -84,6 +84,8 @@ PLAN = {
     "restore": False,
     "reason": "",
 }
+LOOKED = {"pg1": {"standby": False, "decision": {"act": "dump", "file": "", "reason": ""}}, "pg2": {"standby": True}}
+AWAY = {"unreachable": True, "changed": False}
 IMPORT = ("import_plan", "import_beside", "import_exchange", "import_tell")
 
 
@@ -105,7 +107,7 @@ def said(folder: Path, *entries: str, extra: dict[str, Any] | None = None, **var
         text = STAND_INS.get(task.name) or task.read_text()
         (stack / "roles" / "odoo_k8s" / "tasks" / task.name).write_text(text)
     here = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable}
-    looked = {"pg1": {"standby": False, "decision": {"act": "dump", "file": ""}}, "pg2": {"standby": True}}
+    looked = {**LOOKED, **variables.pop("looked", {})}
     hosts = {
         name: {**here, "odoo_k8s_export_streams": name == "pg2", "odoo_k8s_looked": looked[name]} for name in looked
     }
@@ -220,3 +222,30 @@ def test_root_follows_no_link_where_others_may_write() -> None:
         inner = [task for block in tasks for task in block.get("block", [])]
         files = [task["ansible.builtin.file"] for task in inner if "ansible.builtin.file" in task]
         assert files and [file["path"] for file in files if file.get("follow", True)] == [], name
+
+
+@pytest.mark.parametrize(
+    ("looked", "reason"),
+    [
+        ({"pg2": AWAY}, ""),
+        ({"pg1": AWAY}, "Nothing was changed. Exactly one server that accepts writes has to be reached"),
+        ({"pg2": LOOKED["pg1"]}, "Nothing was changed. Exactly one server that accepts writes has to be reached"),
+        (
+            {"pg1": {"standby": False, "decision": {"act": "refuse", "reason": "It is half changed."}}},
+            "It is half changed.",
+        ),
+    ],
+    ids=["no standby", "no primary", "two primaries", "half changed"],
+)
+def test_an_upgrade_without_a_primary_or_a_way_back_does_not_begin(
+    tmp_path: Path, looked: dict[str, Any], reason: str
+) -> None:
+    words = said(tmp_path, "upgrade_look", "upgrade_run", odoo_k8s_upgrade=PLAN, looked=looked)
+    assert reason in words, words[-3000:]
+    assert ("stopped" in words) == (not reason), words[-3000:]
+
+
+def test_whoever_does_not_answer_does_not_end_the_play() -> None:
+    """With any_errors_fatal the play would end there, unasked, and the next one begin."""
+    look = yaml.safe_load((ROOT / "playbooks" / "upgrade.yml").read_text())[0]
+    assert (look["ignore_unreachable"], look.get("any_errors_fatal", False)) == (True, False)

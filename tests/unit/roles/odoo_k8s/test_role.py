@@ -380,7 +380,7 @@ def test_a_plan_alone_carries_nothing_out() -> None:
     assert plays[2]["ansible.builtin.import_playbook"] == "upgrade_apply.yml"
     assert plays[2]["when"] == "not odoo_k8s_plan_only | default(false) | bool"
     roles = [task.get("ansible.builtin.include_role", {}) for play in plays[:2] for task in play["tasks"]]
-    assert [role["tasks_from"] for role in roles if role] == ["look", "upgrade_image", "upgrade_plan"]
+    assert [role["tasks_from"] for role in roles if role] == ["look", "upgrade_look", "upgrade_image", "upgrade_plan"]
 
 
 def test_modules_are_listed_by_a_web_pod(run: Run) -> None:
