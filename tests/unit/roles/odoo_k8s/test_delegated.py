@@ -47,7 +47,8 @@ STAND_INS = {
 """,
     "import_load.yml": SAYS + '"loaded {{ odoo_k8s_import_db_name }}"',
     "import_prepare.yml": SAYS + '"prepared with {{ odoo_k8s_import.image }}"',
-    "upgrade_stop.yml": SAYS + "stopped",
+    "upgrade_stop.yml": SAYS
+    + "stopped\n- name: Wait until their pods are gone\n  ansible.builtin.assert:\n    that: pods_go",
     "main.yml": SAYS + '"served {{ __odoo_k8s_image }}"\n' + SAYS + '"to have {{ __odoo_k8s_modules | join }}"',
     "wait_job.yml": "- name: Wait\n  ansible.builtin.assert:\n    that: job_ends\n    fail_msg: the job ended",
     "deploy.yml": SAYS + '"rolled to {{ odoo_k8s_image }}"',
@@ -74,6 +75,7 @@ GIVEN = {
     "inspected": INSPECTED,
     "told": {"installed": [], "updated": ["sale"]},
     "job_ends": True,
+    "pods_go": True,
     "refuses": [],
 }
 PLAN = {
@@ -197,6 +199,10 @@ def test_an_image_without_changed_modules_stops_nothing(tmp_path: Path) -> None:
     [
         ({"job_ends": False}, "and the backup. The database that the upgrade left is kept as odoo_broken_1"),
         ({"refuses": ["dump"]}, "No database was replaced. No module was touched, for there is no backup: pg1:"),
+        (
+            {"pods_go": False},
+            "No database was replaced. No module was touched, for there is no backup: Wait until their pods are gone:",
+        ),
         ({"job_ends": False, "refuses": ["restore"]}, "its backup could not be restored: pg1: it does not answer"),
     ],
 )
@@ -249,3 +255,9 @@ def test_whoever_does_not_answer_does_not_end_the_play() -> None:
     """With any_errors_fatal the play would end there, unasked, and the next one begin."""
     look = yaml.safe_load((ROOT / "playbooks" / "upgrade.yml").read_text())[0]
     assert (look["ignore_unreachable"], look.get("any_errors_fatal", False)) == (True, False)
+
+
+def test_a_way_back_that_was_not_gone_is_no_success(tmp_path: Path) -> None:
+    back = {"odoo_k8s_upgrade_back": True, "odoo_k8s_backup": "/dumps/x.pgc", "pods_go": False}
+    words = said(tmp_path, "upgrade_run", "upgrade_tell", odoo_k8s_upgrade=PLAN, **back)
+    assert "The upgrade failed and was taken back" in words and "and /dumps/x.pgc" not in words, words[-3000:]
