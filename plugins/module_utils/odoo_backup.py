@@ -126,7 +126,10 @@ class Script:
                 if line == b"\\.\n":
                     columns = []
                 else:
-                    line = self._row(table, columns, line)
+                    try:
+                        line = self._row(table, columns, line)
+                    except (ValueError, LookupError) as error:
+                        raise Damaged(f"a row of table {table} in it cannot be read: {error}") from error
                 yield line
                 continue
             text = line.rstrip(b"\n")
@@ -195,6 +198,7 @@ class Filestore:
     missing: list[str]  # named by a row, not there
     broken: list[str]  # what is in it is not what its name says
     spare: int  # there, named by no row: Odoo's own backups have some
+    largest: int  # bytes of the largest that is named, whatever its row says
 
 
 def filestore(archive: zipfile.ZipFile, files: Mapping[str, int]) -> Filestore:
@@ -204,15 +208,16 @@ def filestore(archive: zipfile.ZipFile, files: Mapping[str, int]) -> Filestore:
     """
     there = {entry.filename[len(FILES) :] for entry in archive.infolist() if entry.filename.startswith(FILES)}
     there = {name for name in there if name and not name.endswith("/")}
-    broken = []
+    broken, largest = [], 0
     for name in sorted(there & set(files)):
+        largest = max(largest, archive.getinfo(FILES + name).file_size)
         digest = hashlib.sha1()
         with opened(archive, FILES + name) as stream:
             while block := stream.read(BLOCK):
                 digest.update(block)
         if digest.hexdigest() != name.rpartition("/")[2]:
             broken.append(name)
-    return Filestore(sorted(set(files) - there), broken, len(there - set(files)))
+    return Filestore(sorted(set(files) - there), broken, len(there - set(files)), largest)
 
 
 @contextlib.contextmanager
@@ -226,6 +231,8 @@ def opened(archive: zipfile.ZipFile, name: str) -> Iterator[IO[bytes]]:
             yield stream
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise Damaged(f"{name} in the backup is damaged: {error}") from error
+    except RuntimeError as error:  # encrypted, or compressed in a way that Python does not know
+        raise Damaged(f"{name} in the backup cannot be unpacked: {error}") from error
 
 
 def archive_of(path: str) -> zipfile.ZipFile:

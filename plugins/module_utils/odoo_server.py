@@ -34,7 +34,7 @@ class Problem(Exception):
 
 
 def connect(dbname: str, port: int, user: str | None = None, secret: str | None = None) -> Any:
-    """A connection by the socket in autocommit mode.
+    """A connection by the socket in autocommit mode. The superuser finds no name but PostgreSQL's own.
 
     :param user: as that role, not as the superuser.
     :param secret: a ``passfile`` with its password.
@@ -46,6 +46,8 @@ def connect(dbname: str, port: int, user: str | None = None, secret: str | None 
         passfile=secret,
         connect_timeout=10,
         application_name="odoo_database",
+        # Wins over what the owner of the database has set there.
+        options=None if user else "-c search_path=pg_catalog",
     )
     connection.autocommit = True
     return connection
@@ -70,6 +72,25 @@ def one(connection: Any, query: str, *values: Any) -> Any:
         cursor.execute(query, values)
         row = cursor.fetchone()
     return row[0] if row else None
+
+
+def plain(connection: Any, table: str, *columns: str) -> None:
+    """Make sure that reading these columns in this transaction runs nothing that their owner wrote.
+
+    :raises Problem: a view would run its functions, another type its casts, as whoever reads.
+    """
+    execute(connection, f"LOCK TABLE {table} IN ACCESS SHARE MODE")
+    if one(connection, "SELECT relkind::text FROM pg_class WHERE oid = %s::regclass", table) != "r":
+        raise Problem(f"{table} is no table")
+    strange = one(
+        connection,
+        "SELECT attname FROM pg_attribute JOIN pg_type t ON t.oid = atttypid"
+        " WHERE attrelid = %s::regclass AND attname = ANY(%s) AND typnamespace <> 'pg_catalog'::regnamespace",
+        table,
+        list(columns),
+    )
+    if strange:
+        raise Problem(f"{table}.{strange} is of a type that is not PostgreSQL's")
 
 
 def execute(connection: Any, statement: str, *values: Any) -> None:
@@ -136,9 +157,10 @@ def create(server: Any, name: str, owner: str) -> None:
 
 
 def own_schema(database: Any, owner: str) -> None:
-    """To 14 everybody may write to schema public; from 15 on its owner is the database's."""
+    """To 14 everybody may write to schema public; from 15 on its owner is the database's, and nobody else may."""
     if database.server_version < 150000:
         execute(database, f"ALTER SCHEMA public OWNER TO {quote_ident(owner, database)}")
+        execute(database, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
 
 
 def guests(server: Any, name: str) -> list[str]:

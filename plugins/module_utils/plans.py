@@ -1,4 +1,5 @@
 # Copyright: Odoo Deploy contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What plans have in common that a person reads and agrees to."""
 

@@ -98,6 +98,7 @@ from ansible_collections.odoo_deploy.stack.plugins.module_utils.odoo_server impo
     connect,
     exists,
     one,
+    plain,
     reading,
 )
 
@@ -121,7 +122,7 @@ def attachments(snapshot: Any, archive: zipfile.ZipFile) -> dict[int, str]:
     written: set[str] = set()
     with snapshot.cursor("attachments") as cursor:
         cursor.itersize = 20
-        cursor.execute("SELECT id, db_datas FROM ir_attachment WHERE length(db_datas) > 0 ORDER BY id")
+        cursor.execute("SELECT id, db_datas FROM public.ir_attachment WHERE length(db_datas) > 0 ORDER BY id")
         for row, data in cursor:
             content = bytes(data)
             stored[row] = stored_as(content)
@@ -183,7 +184,9 @@ def script(name: str, port: int, snapshot: Any, stored: dict[int, str], target: 
 def manifest(name: str, snapshot: Any) -> dict[str, Any]:
     """As Odoo writes it (``dump_db_manifest``)."""
     with snapshot.cursor() as cursor:
-        cursor.execute("SELECT name, coalesce(latest_version, '') FROM ir_module_module WHERE state = 'installed'")
+        cursor.execute(
+            "SELECT name, coalesce(latest_version, '') FROM public.ir_module_module WHERE state = 'installed'"
+        )
         modules = dict(cursor.fetchall())
     version = modules.get("base", "")
     major, minor = ([*version.split("."), "", ""])[:2]
@@ -209,6 +212,8 @@ def export(name: str, port: int, file: Path) -> dict[str, Any]:
             raise Problem(f"database {name} on {platform.node()} holds no Odoo")
         snapshot.autocommit = False
         snapshot.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        plain(snapshot, "public.ir_module_module", "name", "state", "latest_version")
+        plain(snapshot, "public.ir_attachment", "id", "store_fname", "db_datas")
         said = manifest(name, snapshot)
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             archive.writestr(MANIFEST, json.dumps(said, indent=4))
@@ -216,7 +221,9 @@ def export(name: str, port: int, file: Path) -> dict[str, Any]:
             with archive.open(SQL, "w", force_zip64=True) as target:
                 script(name, port, snapshot, stored, target)
         with snapshot.cursor() as cursor:
-            cursor.execute("SELECT DISTINCT store_fname FROM ir_attachment WHERE store_fname IS NOT NULL ORDER BY 1")
+            cursor.execute(
+                "SELECT DISTINCT store_fname FROM public.ir_attachment WHERE store_fname IS NOT NULL ORDER BY 1"
+            )
             outside = [row for (row,) in cursor]
         standby = one(snapshot, "SELECT pg_is_in_recovery()")
     digest = hashlib.sha256()

@@ -224,7 +224,7 @@ def inspect(server: Any, options: dict[str, Any]) -> dict[str, Any]:
         "modules": contents.modules,
         "parameters": {key: contents.parameters[key] for key in kept if key in contents.parameters},
         "attachments": contents.attachments,
-        "largest": contents.largest,
+        "largest": max(contents.largest, store.largest),
         "missing": store.missing,
         "broken": store.broken,
         "bytes": contents.bytes + files,

@@ -248,8 +248,14 @@ def look(settings: Mapping[str, Any], path: Path, now: float) -> list[str]:
         if status == "firing" or (status and receiver.get("send_resolved", True)):
             try:
                 TELL[name](receiver, alert(settings, state, status))
-            except (OSError, HTTPException, ValueError) as problem:
-                failures.append(f"{name} was not told: {problem}")
+            except (OSError, HTTPException, ValueError, LookupError, TypeError) as problem:
+                # The words of the others repeat what they could not read, such as a token with a line too much.
+                why = (
+                    problem
+                    if isinstance(problem, OSError)
+                    else f"its settings cannot be used ({type(problem).__name__})"
+                )
+                failures.append(f"{name} was not told: {why}")
                 continue
             print(f"told {name}: {status}, {state.words}")
         if status == "firing":

@@ -276,6 +276,33 @@ def test_a_webhook_may_want_a_login(program: ModuleType, http: Told, http_config
     assert http.taken[0][0]["Authorization"] == header
 
 
+@pytest.mark.parametrize("broken", [{"authorization": {}}, {"basic_auth": {"password": "p"}}])
+def test_a_receiver_that_cannot_be_told_does_not_keep_others_from_it(
+    program: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: Any
+) -> None:
+    """Nor is what others were told forgotten: they would hear of it each half minute."""
+    sent: list[str] = []
+    monkeypatch.setitem(program.TELL, "mail", lambda _receiver, told: sent.append(told["status"]))
+    receivers = {"mail": {}, "webhook": {"url": "http://127.0.0.1:9", "http_config": broken}}
+    for second in range(0, 241, 30):
+        program.look(settings("http://127.0.0.1:9", **receivers), tmp_path / "state.json", NOW + second)
+    assert sent == ["firing"]
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        {"url": "http://127.0.0.1:9", "http_config": {"authorization": {"credentials": "hidden\n"}}},
+        {"url": "http://127.0.0.1:9/hidden\n"},
+    ],
+)
+def test_a_secret_that_cannot_be_sent_is_not_told(program: ModuleType, tmp_path: Path, hook: Any) -> None:
+    """The journal has no secret, and Python's words about a line too much do."""
+    for second in (0, 60, 120):
+        failures = program.look(settings("http://127.0.0.1:9", webhook=hook), tmp_path / "state.json", NOW + second)
+    assert len(failures) == 1 and "hidden" not in failures[0], failures
+
+
 def test_a_file_that_is_not_whole_is_none(program: ModuleType, tmp_path: Path) -> None:
     for text in ("", '{"looked": 1', "[]", '{"other": 1}'):
         (tmp_path / "state.json").write_text(text)

@@ -18,6 +18,7 @@ from ansible_collections.odoo_deploy.stack.plugins.module_utils.odoo_backup impo
     archive_of,
     filestore,
     manifest,
+    opened,
     pack,
     stored_as,
     unescaped,
@@ -160,6 +161,15 @@ def test_each_file_is_compared_with_its_name(tmp_path: Path) -> None:
     assert (found.missing, found.broken, found.spare) == ([gone], [other], 1)
 
 
+def test_a_file_is_as_large_as_it_is(tmp_path: Path) -> None:
+    """Whatever its row says: it is held in memory on its way into the row."""
+    spare = stored_as(b"x" * 99)
+    files = {"dump.sql": b"", f"filestore/{STORED}": CONTENT, f"filestore/{spare}": b"x" * 99}
+    with archive_of(str(backup(tmp_path / "b.zip", files))) as archive:
+        assert filestore(archive, {STORED: 1}).largest == len(CONTENT)
+        assert filestore(archive, {}).largest == 0
+
+
 def test_a_damaged_file_is_told_by_its_name(tmp_path: Path) -> None:
     path = backup(tmp_path / "b.zip", {"dump.sql": b"x", f"filestore/{STORED}": CONTENT * 100})
     data = bytearray(path.read_bytes())
@@ -167,6 +177,27 @@ def test_a_damaged_file_is_told_by_its_name(tmp_path: Path) -> None:
     path.write_bytes(data)
     with archive_of(str(path)) as archive, pytest.raises(Damaged, match=STORED):
         filestore(archive, {STORED: 1100})
+
+
+@pytest.mark.parametrize(("at", "value"), [(6, 1), (8, 9)], ids=["encrypted", "Deflate64, as Windows has it"])
+def test_what_python_cannot_unpack_is_told(tmp_path: Path, at: int, value: int) -> None:
+    path = backup(tmp_path / "b.zip", {"dump.sql": b"x"})
+    data = bytearray(path.read_bytes())
+    data[at] = data[data.find(b"PK\x01\x02") + at + 2] = value  # in the entry's own header, and in the directory
+    path.write_bytes(data)
+    with (
+        archive_of(str(path)) as archive,
+        pytest.raises(Damaged, match=r"dump\.sql in the backup"),
+        opened(archive, "dump.sql"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("row", ["1\tx\n", "1\tx\tab/c\t\\N\tmany\n", "1\tx\t\udcff\t\\N\t1\n"])
+def test_a_row_that_cannot_be_read_is_told(row: str) -> None:
+    lines = [line.encode(errors="surrogateescape") for line in (ATTACHMENT, row, END)]
+    with pytest.raises(Damaged, match="a row of table ir_attachment in it cannot be read"):
+        list(Script().lines(lines))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[4]
 # In the place of modules. The server that is asked is the primary, or no more.
@@ -46,8 +47,9 @@ STAND_INS = {
 """,
     "import_load.yml": SAYS + '"loaded {{ odoo_k8s_import_db_name }}"',
     "import_prepare.yml": SAYS + '"prepared with {{ odoo_k8s_import.image }}"',
-    "upgrade_stop.yml": SAYS + "stopped",
-    "main.yml": SAYS + '"served {{ odoo_k8s_image }}"',
+    "upgrade_stop.yml": SAYS
+    + "stopped\n- name: Wait until their pods are gone\n  ansible.builtin.assert:\n    that: pods_go",
+    "main.yml": SAYS + '"served {{ __odoo_k8s_image }}"\n' + SAYS + '"to have {{ __odoo_k8s_modules | join }}"',
     "wait_job.yml": "- name: Wait\n  ansible.builtin.assert:\n    that: job_ends\n    fail_msg: the job ended",
     "deploy.yml": SAYS + '"rolled to {{ odoo_k8s_image }}"',
     "export.yml": """
@@ -73,23 +75,27 @@ GIVEN = {
     "inspected": INSPECTED,
     "told": {"installed": [], "updated": ["sale"]},
     "job_ends": True,
+    "pods_go": True,
     "refuses": [],
 }
 PLAN = {
     "needed": True,
     "from": "odoo:old",
     "to": "odoo:new",
-    "modules": ["crm"],
-    "installs": [],
     "failed": False,
     "restore": False,
     "reason": "",
 }
+LOOKED = {"pg1": {"standby": False, "decision": {"act": "dump", "file": "", "reason": ""}}, "pg2": {"standby": True}}
+AWAY = {"unreachable": True, "changed": False}
 IMPORT = ("import_plan", "import_beside", "import_exchange", "import_tell")
 
 
-def said(folder: Path, *entries: str, **variables: Any) -> str:
-    """What a play on the controller says that runs these entry points, with a primary pg1 and a standby pg2."""
+def said(folder: Path, *entries: str, extra: dict[str, Any] | None = None, **variables: Any) -> str:
+    """What a play on the controller says that runs these entry points, with a primary pg1 and a standby pg2.
+
+    :param extra: what a person gives by -e.
+    """
     stack = folder / "collections" / "ansible_collections" / "odoo_deploy" / "stack"
     (stack / "roles" / "odoo_k8s" / "tasks").mkdir(parents=True)
     for name in MODULES:
@@ -103,7 +109,7 @@ def said(folder: Path, *entries: str, **variables: Any) -> str:
         text = STAND_INS.get(task.name) or task.read_text()
         (stack / "roles" / "odoo_k8s" / "tasks" / task.name).write_text(text)
     here = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable}
-    looked = {"pg1": {"standby": False, "decision": {"act": "dump", "file": ""}}, "pg2": {"standby": True}}
+    looked = {**LOOKED, **variables.pop("looked", {})}
     hosts = {
         name: {**here, "odoo_k8s_export_streams": name == "pg2", "odoo_k8s_looked": looked[name]} for name in looked
     }
@@ -120,7 +126,7 @@ def said(folder: Path, *entries: str, **variables: Any) -> str:
         "ANSIBLE_NOCOLOR": "1",
     }
     program = str(Path(sys.executable).with_name("ansible-playbook"))
-    command = [program, "-i", str(folder / "hosts.json"), str(folder / "book.yml")]
+    command = [program, "-i", str(folder / "hosts.json"), str(folder / "book.yml"), "-e", json.dumps(extra or {})]
     done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False)
     return " ".join((done.stdout + done.stderr).split())
 
@@ -193,6 +199,10 @@ def test_an_image_without_changed_modules_stops_nothing(tmp_path: Path) -> None:
     [
         ({"job_ends": False}, "and the backup. The database that the upgrade left is kept as odoo_broken_1"),
         ({"refuses": ["dump"]}, "No database was replaced. No module was touched, for there is no backup: pg1:"),
+        (
+            {"pods_go": False},
+            "No database was replaced. No module was touched, for there is no backup: Wait until their pods are gone:",
+        ),
         ({"job_ends": False, "refuses": ["restore"]}, "its backup could not be restored: pg1: it does not answer"),
     ],
 )
@@ -202,3 +212,52 @@ def test_an_upgrade_that_fails_is_taken_back(tmp_path: Path, given: dict[str, An
     assert outcome in words, words[-3000:]
     assert ('"msg": "served odoo:old"' in words) == ("could not" not in outcome)
     assert ("Restore the backup] " in words) == ("job_ends" in given)
+
+
+def test_what_was_before_is_served_whatever_a_person_asked_for(tmp_path: Path) -> None:
+    """What -e gives wins over variables of a role, and the image before lacks a module that is new."""
+    asked = {"odoo_k8s_image": "odoo:new", "odoo_k8s_modules": ["base", "new"]}
+    words = said(tmp_path, "upgrade_run", odoo_k8s_upgrade=PLAN, job_ends=False, extra=asked)
+    assert '"msg": "served odoo:old"' in words and '"msg": "to have "' in words, words[-3000:]
+
+
+def test_root_follows_no_link_where_others_may_write() -> None:
+    """What lies there under the name may be anybody's, such as a link to /etc."""
+    for name in ("export.yml", "import_inspect.yml"):
+        tasks = yaml.safe_load((ROOT / "roles" / "odoo_k8s" / "tasks" / name).read_text())
+        inner = [task for block in tasks for task in block.get("block", [])]
+        files = [task["ansible.builtin.file"] for task in inner if "ansible.builtin.file" in task]
+        assert files and [file["path"] for file in files if file.get("follow", True)] == [], name
+
+
+@pytest.mark.parametrize(
+    ("looked", "reason"),
+    [
+        ({"pg2": AWAY}, ""),
+        ({"pg1": AWAY}, "Nothing was changed. Exactly one server that accepts writes has to be reached"),
+        ({"pg2": LOOKED["pg1"]}, "Nothing was changed. Exactly one server that accepts writes has to be reached"),
+        (
+            {"pg1": {"standby": False, "decision": {"act": "refuse", "reason": "It is half changed."}}},
+            "It is half changed.",
+        ),
+    ],
+    ids=["no standby", "no primary", "two primaries", "half changed"],
+)
+def test_an_upgrade_without_a_primary_or_a_way_back_does_not_begin(
+    tmp_path: Path, looked: dict[str, Any], reason: str
+) -> None:
+    words = said(tmp_path, "upgrade_look", "upgrade_run", odoo_k8s_upgrade=PLAN, looked=looked)
+    assert reason in words, words[-3000:]
+    assert ("stopped" in words) == (not reason), words[-3000:]
+
+
+def test_whoever_does_not_answer_does_not_end_the_play() -> None:
+    """With any_errors_fatal the play would end there, unasked, and the next one begin."""
+    look = yaml.safe_load((ROOT / "playbooks" / "upgrade.yml").read_text())[0]
+    assert (look["ignore_unreachable"], look.get("any_errors_fatal", False)) == (True, False)
+
+
+def test_a_way_back_that_was_not_gone_is_no_success(tmp_path: Path) -> None:
+    back = {"odoo_k8s_upgrade_back": True, "odoo_k8s_backup": "/dumps/x.pgc", "pods_go": False}
+    words = said(tmp_path, "upgrade_run", "upgrade_tell", odoo_k8s_upgrade=PLAN, **back)
+    assert "The upgrade failed and was taken back" in words and "and /dumps/x.pgc" not in words, words[-3000:]

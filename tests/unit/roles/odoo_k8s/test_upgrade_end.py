@@ -19,8 +19,6 @@ UPGRADE = {
     "failed": True,
     "restore": True,
     "reason": "the job ended",
-    "modules": [],
-    "installs": [],
 }
 RESTORED = {"odoo_k8s_restored": {"broken": "odoo_broken_1"}, "odoo_k8s_backup_file": "/dumps/x.pgc"}
 
