@@ -153,7 +153,7 @@ def test_a_backup_is_brought_in(tmp_path: Path) -> None:
 def test_what_cannot_be_brought_in_stops_nothing(tmp_path: Path, given: dict[str, Any], reason: str) -> None:
     words = said(tmp_path, *IMPORT, odoo_k8s_import_file="/tmp/x.zip", **given)
     assert reason in words, words[-3000:]
-    assert "loaded" not in words and "stopped" not in words.split("fatal:")[0]
+    assert "loaded" not in words and "stopped" not in words.split("fatal:", maxsplit=1)[0]
 
 
 def test_a_primary_that_is_lost_leaves_odoo_serving(tmp_path: Path) -> None:
