@@ -43,11 +43,6 @@ options:
     type: str
     choices: [production, staging]
     required: true
-  storage:
-    description: Where attachments are kept.
-    type: str
-    choices: [db, file]
-    required: true
   incomplete:
     description: Whether it may lack files and the image modules.
     type: bool
@@ -59,7 +54,7 @@ EXAMPLES = r"""
   ansible.builtin.set_fact:
     plan: "{{ found | odoo_deploy.stack.odoo_import_plan(**facts) }}"
   vars:
-    facts: {file: odoo.zip, series: "19.0", addons: [base], database: odoo, server: pg1, use: production, storage: db}
+    facts: {file: odoo.zip, series: "19.0", addons: [base], database: odoo, server: pg1, use: production}
 """
 
 RETURN = r"""
@@ -83,9 +78,7 @@ LARGEST = 500 * 2**20
 ROOM = 2
 
 
-def refusal(
-    found: Mapping[str, Any], series: str, lacking: Sequence[str], storage: str, server: str, incomplete: bool
-) -> str:
+def refusal(found: Mapping[str, Any], series: str, lacking: Sequence[str], server: str, incomplete: bool) -> str:
     """Why the backup may not be brought in; empty: it may."""
     if found["fault"]:
         return str(found["fault"])
@@ -110,10 +103,10 @@ def refusal(
             f" {len(found['broken'])} damaged: {listed(gone, most=2)}."
             " Take it as it is: -e odoo_k8s_import_incomplete=true"
         )
-    if storage == "db" and found["largest"] > LARGEST:
+    if found["largest"] > LARGEST:
         return (
-            f"its largest attachment has {size(found['largest'])}, and a row of the database holds {size(LARGEST)};"
-            " keep attachments in files: odoo_k8s_attachment_storage (docs/odoo.md)"
+            f"its largest attachment has {size(found['largest'])}, and a row of the database holds {size(LARGEST)}:"
+            " take it out in the Odoo that the backup is of, and make the backup again"
         )
     if found["free"] < ROOM * found["bytes"]:
         return (
@@ -131,12 +124,11 @@ def odoo_import_plan(
     database: str,
     server: str,
     use: str,
-    storage: str,
     incomplete: bool = False,
 ) -> dict[str, Any]:
     modules = found.get("modules", {})
     lacking = sorted(set(modules) - set(addons))
-    why = refusal(found, series, lacking, storage, server, incomplete)
+    why = refusal(found, series, lacking, server, incomplete)
     if why:
         return {
             "refusal": f"{file} is not brought in: {why}. No database was changed.",

@@ -156,13 +156,18 @@ def test_what_cannot_be_brought_in_stops_nothing(tmp_path: Path, given: dict[str
     assert "loaded" not in words and "stopped" not in words.split("fatal:", maxsplit=1)[0]
 
 
-def test_a_primary_that_is_lost_leaves_odoo_serving(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"refuses": ["exchange"]}, "still the server that accepts writes: pg1 does not answer, or accepts no writes"),
+        ({"pods_go": False}, "(Wait until their pods are gone:"),
+    ],
+)
+def test_what_fails_once_odoo_is_stopped_leaves_it_serving(tmp_path: Path, given: dict[str, Any], reason: str) -> None:
     """What runs at the end is the database of before, and somebody is told."""
-    words = said(tmp_path, *IMPORT, odoo_k8s_import_file="/tmp/x.zip", refuses=["exchange"])
+    words = said(tmp_path, *IMPORT, odoo_k8s_import_file="/tmp/x.zip", **given)
     assert '"msg": "served odoo:running"' in words, words[-3000:]
-    assert (
-        "Odoo serves from the database of before" in words and "(pg1: it does not answer, or accepts no writes" in words
-    )
+    assert "Odoo serves from the database of before" in words and reason in words
     assert "failed=1" in words
 
 
