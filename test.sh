@@ -151,7 +151,8 @@ PYTHON
 
 go_is_formatted() {
   local unformatted
-  unformatted=$(gofmt -l images/node/kube) || return
+  # Beside go itself: only go is on the PATH of one that install_dep.sh installed.
+  unformatted=$("$(go env GOROOT)/bin/gofmt" -l images/node/kube) || return
   [ -z "$unformatted" ] || { echo "$unformatted"; return 1; }
 }
 
