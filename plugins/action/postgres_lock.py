@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import getpass
 import hashlib
-import os
 import socket
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.odoo_deploy.stack.plugins.plugin_utils import running
 
@@ -21,10 +21,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        place, process = running.place(), running.process(os.getppid())  # of the worker, which ends with its task
+        command = running.command()
+        if not command:  # nobody would know when the lock's holder has ended
+            raise AnsibleActionFail("The command was killed; this part of it takes no lock any more.")
+        place, process = running.place(), running.process(command)
         args = {
             **self._task.args,
-            "run": hashlib.sha256(f"{socket.gethostname()} {place} {os.getppid()} {process}".encode()).hexdigest()[:8],
+            "run": hashlib.sha256(f"{socket.gethostname()} {place} {command} {process}".encode()).hexdigest()[:8],
             "owner": f"{getpass.getuser()}@{socket.gethostname()}",
             "place": place,
             "process": process,

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from pathlib import Path
 
@@ -32,6 +33,17 @@ def process(pid: int, proc: Path = PROC) -> str:
     except OSError:
         return ""
     return "" if fields[0] in "ZX" else f"{pid} {fields[19]}"
+
+
+def command() -> int:
+    """Id of ansible-playbook's own process, asked there or in one of its workers.
+
+    0 in a worker that was left when it was killed. That one's parent is init, which never ends.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None or parent.pid is None:
+        return os.getpid()
+    return parent.pid if os.getppid() == parent.pid else 0
 
 
 def dead(where: str, which: str, proc: Path = PROC) -> bool:

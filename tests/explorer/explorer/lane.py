@@ -61,7 +61,7 @@ find $state -xdev $prune -type f -cnewer /var/lib/explorer/marker -exec rm -f {{
 rm -rf /var/lib/postgresql
 tar -xpf "/var/lib/explorer/$1.tar"
 (cd /run && ls -A | grep -vxFf /var/lib/explorer/run | xargs -r rm -rf)
-rm -rf /run/lock/*
+rm -rf /run/lock/* /run/postgres-ha
 find /var/log/postgresql /var/log/patroni -type f -exec truncate -s 0 {{}} + 2>/dev/null || true
 systemctl daemon-reload
 systemctl reset-failed

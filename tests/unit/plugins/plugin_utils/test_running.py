@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
+import time
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 from ansible_collections.odoo_deploy.stack.plugins.plugin_utils import running
@@ -43,3 +46,33 @@ def test_names_with_parentheses(tmp_path: Path) -> None:
     assert running.process(7, tmp_path) == "7 22"
     assert running.process(8, tmp_path) == ""
     assert running.place(tmp_path) == ""
+
+
+FORK = multiprocessing.get_context("fork")  # as ansible-playbook starts its workers
+
+
+def worker(told: SimpleQueue[int], orphaned: bool) -> None:
+    parent = os.getppid()
+    while orphaned and os.getppid() == parent:
+        time.sleep(0.01)
+    told.put(running.command())
+
+
+def killed(told: SimpleQueue[int]) -> None:
+    FORK.Process(target=worker, args=(told, True)).start()
+    os._exit(9)
+
+
+def test_a_worker_tells_whose_it_is() -> None:
+    told = FORK.SimpleQueue()
+    FORK.Process(target=worker, args=(told, False)).start()
+    assert told.get() == os.getpid() == running.command()
+
+
+def test_a_worker_that_was_left_is_nobodys() -> None:
+    """It would take a lock in the name of init, and keep it until its lifetime ends."""
+    told = FORK.SimpleQueue()
+    command = FORK.Process(target=killed, args=(told,))
+    command.start()
+    assert told.get() == 0
+    command.join()
