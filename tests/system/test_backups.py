@@ -320,7 +320,7 @@ def test_brought_in_as_staging_nothing_leaves_it(run: Run, deployment: Deploymen
 @pytest.mark.slow
 @pytest.mark.usefixtures("kept")
 @pytest.mark.parametrize(
-    ("task", "serves"), [("Load it beside", True), ("Wait until it is prepared", True), ("Stop cron and web", False)]
+    ("task", "serves"), [("Load it beside", True), ("Wait for its end", True), ("Stop cron and web", False)]
 )
 def test_killed_anywhere_the_next_one_brings_it_in(
     run: Run, deployment: Deployment, exported: Path, task: str, serves: bool
@@ -334,6 +334,7 @@ def test_killed_anywhere_the_next_one_brings_it_in(
                 time.sleep(1)
                 os.killpg(process.pid, signal.SIGKILL)
                 break
+    assert process.returncode == -signal.SIGKILL, f"it has no task {task}"
     proxy = next(iter(proxies(deployment).values()))
     assert sql(deployment, f"SELECT count(*) FROM res_partner WHERE ref = '{REF}'") == "1"
     if serves:
