@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 SCENARIOS = sorted(path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml"))
-FIRST, LAST = ("lint", "unit", "e2e", "explorer"), ("given", "servers", "cores", "install")
+FIRST, LAST = ("lint", "unit", "e2e"), ("given", "servers", "cores", "install", "explorer")
 PARTS = [*FIRST, *(f"molecule:{name}" for name in SCENARIOS), *LAST]
 
 
