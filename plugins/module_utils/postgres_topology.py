@@ -280,7 +280,7 @@ class Topology:
     def further(self, primary: str) -> list[str]:
         """Standbys that have more of the primary's own timeline, and do not follow it.
 
-        A primary sends only what is on its disk: that was put back to an earlier state, as a snapshot of its machine is.
+        A primary sends only what is on its disk: that was put back to an earlier state, as by a snapshot.
         """
         end = self.by_name[primary].get("lsn_number") or 0
         return [

@@ -169,4 +169,6 @@ def test_every_act_looks_at_the_lock(role: str) -> None:
 
 def test_nobody_is_powered_off_by_a_run_that_has_lost_the_lock() -> None:
     names = [task["name"] for path, task in acts_of("postgres_ha") if path.endswith("/fence.yml")]
-    assert names.index("Check that no other command has begun") < names.index("Power off a suspect that does not answer")
+    assert names.index("Check that no other command has begun") < names.index(
+        "Power off a suspect that does not answer"
+    )

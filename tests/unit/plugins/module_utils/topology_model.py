@@ -154,8 +154,9 @@ def put_back(world: World) -> Iterator[tuple[str, World]]:
         for end in range(0 if machine.on or machine.signal else len(machine.data)):
             back = world.put(one, data=machine.data[:end])
             left = set().union(*(rows(other.data) for other in back.machines))
-            yield f"the disk of {name(one)} is put back by {len(machine.data) - end}", back._replace(
-                kept=world.kept & left
+            yield (
+                f"the disk of {name(one)} is put back by {len(machine.data) - end}",
+                back._replace(kept=world.kept & left),
             )
 
 
