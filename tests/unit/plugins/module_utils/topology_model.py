@@ -192,7 +192,7 @@ def guard_refuses(world: World, one: int, permit: bool, forced: bool = False) ->
         promised = peer.epoch is not None and peer.epoch[3] == other and peer.epoch[1] > peer.timeline
         if promised and peer.epoch and not (permit and number > peer.epoch[0]):
             return True
-        if not forced and peer.timeline == machine.timeline and len(peer.data) > len(machine.data):
+        if not forced and len(peer.data) > len(machine.data) and peer.timeline == machine.timeline:
             return True
         if not peer.signal or newer or peer.timeline > max(machine.timeline, covers if server == one else 0):
             return True
