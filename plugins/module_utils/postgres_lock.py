@@ -86,11 +86,14 @@ def take(held: Holder | None, asker: Holder, now: float, gone: str = "") -> Deci
     return Decision(False, held, held)
 
 
-def renew(held: Holder | None, run: str, now: float, lifetime: int = LIFETIME) -> Decision:
-    """Whoever lost the lock must not go on, though it may be free again: others have acted meanwhile."""
+def renew(held: Holder | None, run: str, now: float, lifetime: int = 0) -> Decision:
+    """Whoever lost the lock must not go on, though it may be free again: others have acted meanwhile.
+
+    lifetime: 0 leaves what it has.
+    """
     if held is None or held.run != run:
         return Decision(False, held, held)
-    return Decision(True, replace(held, renewed=now, lifetime=lifetime))
+    return Decision(True, replace(held, renewed=now, lifetime=lifetime or held.lifetime))
 
 
 def give_back(held: Holder | None, run: str, command: str) -> Decision:
@@ -191,10 +194,10 @@ class Folder:
             return
         with self.alone(wait):
             held = self.read()
-            decision = renew(held, run, clock(), held.lifetime if held else LIFETIME)
+            decision = renew(held, run, clock())
             if not decision.granted:
                 now = f"{held.owner} with {held.command} has it now" if held else "it was given back"
                 raise Refused(f"This command has lost the lock on this machine, {now}: run it again")
             self.settle(decision)
             yield
-            self.settle(renew(self.read(), run, clock(), held.lifetime if held else LIFETIME))
+            self.settle(renew(self.read(), run, clock()))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from ansible_collections.odoo_deploy.stack.plugins.module_utils.plans import digest
+from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_server import lsn_number
 
 
 class Epoch(TypedDict):
@@ -52,8 +53,8 @@ class State(TypedDict, total=False):
     """What a server says of itself: the keys of C(postgres_server_info)'s answer that a plan is made of.
 
     role: absent, empty, stopped, unresponsive, standby or primary. timeline: the newest that its data is on.
-    lsn_number: its position in the WAL; where it is stopped only that of its control file. rewinding, restoring,
-    upgrading: marks that such a command leaves when it is cut off.
+    lsn_number: its position in the WAL; where it is stopped only that of its control file. replay_lsn: up to where a
+    standby has whole records. rewinding, restoring, upgrading: marks that such a command leaves when it is cut off.
     """
 
     name: str
@@ -62,6 +63,7 @@ class State(TypedDict, total=False):
     configured: bool
     timeline: int | None
     lsn_number: int | None
+    replay_lsn: str | None
     control: Control | None
     standby_signal: bool
     following: bool
@@ -273,6 +275,21 @@ class Topology:
             other
             for other in self.by_name
             if self.timeline(other) > self.covered(name) and self.system(other) == self.system(name)
+        ]
+
+    def further(self, primary: str) -> list[str]:
+        """Standbys that have more of the primary's own timeline, and do not follow it.
+
+        A primary sends only what is on its disk: that was put back to an earlier state, as by a snapshot.
+        """
+        end = self.by_name[primary].get("lsn_number") or 0
+        return [
+            name
+            for name in self.standbys
+            if not self.by_name[name]["following"]
+            and self.timeline(name) == self.timeline(primary)
+            and self.system(name) == self.system(primary)
+            and (lsn_number(self.by_name[name].get("replay_lsn")) or 0) > end
         ]
 
     def surpassed(self, name: str) -> str:
@@ -842,6 +859,9 @@ def plan_rejoin(topology: Topology, only: str = "") -> Plan:
     newer = [other for other in lost if other in topology.newer(name)]
     if newer and not only:
         return Plan(f"{', '.join(newer)} is on a newer timeline than {name}: {either(name, newer[0])}")
+    further = [other for other in topology.further(name) if other in lost]
+    if further and not only:
+        return Plan(f"{put_back(topology, further, name)}: {either(name, further[0])}")
     epoch = topology.epoch_of(name)
     if epoch and epoch["server"] not in (name, only) and epoch["timeline"] > topology.timeline(name):
         return Plan(
@@ -870,6 +890,13 @@ def plan_rejoin(topology: Topology, only: str = "") -> Plan:
         primary=name,
         acts=(*recording, *acts("rejoin", lost), *suspended),
         after=after,
+    )
+
+
+def put_back(topology: Topology, further: Sequence[str], primary: str) -> str:
+    return (
+        f"{named(further)} has more of timeline {topology.timeline(primary)} than {primary}, whose disk was put back to"
+        " an earlier state"
     )
 
 
@@ -938,6 +965,8 @@ def plan_status(topology: Topology, voters: Sequence[str] = ()) -> Plan:
         told.append(f"Not reached: {', '.join(silent)}.")
     if lost:
         told.append(f"Following nobody: {', '.join(lost)} (rejoin.yml).")
+    if len(primaries) == 1 and (further := topology.further(primaries[0])):
+        told.append(f"{put_back(topology, further, primaries[0])} (rejoin.yml).")
     if suspended:
         told.append(
             f"{', '.join(suspended)} waits for no standby: synchronous replication is suspended, and comes back by"

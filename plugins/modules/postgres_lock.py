@@ -32,9 +32,10 @@ options:
     type: str
     required: true
   lifetime:
-    description: Seconds without a renewal after which the lock is free.
+    description:
+      - Seconds without a renewal after which the lock is free; 900 where it is taken, and what it has where it is
+        renewed, when omitted.
     type: int
-    default: 900
   gone:
     description: Run whose lock is taken over, since a person knows that it is dead.
     type: str
@@ -109,6 +110,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.odoo_deploy.stack.plugins.module_utils.postgres_lock import (
+    LIFETIME,
     Decision,
     Folder,
     Holder,
@@ -128,7 +130,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["taken", "renewed", "free", "seen"], "default": "taken"},
             "command": {"type": "str", "required": True},
             "server": {"type": "str", "required": True},
-            "lifetime": {"type": "int", "default": 900},
+            "lifetime": {"type": "int"},
             "gone": {"type": "str"},
             "wait": {"type": "int", "default": 60},
             "path": {"type": "path", "default": "/run/postgres-ha"},
@@ -149,7 +151,7 @@ def main() -> None:
         asked["command"],
         asked["place"] or "",
         asked["process"] or "",
-        asked["lifetime"],
+        asked["lifetime"] or LIFETIME,
     )
     folder = Folder(Path(asked["path"]))
     looks = module.check_mode or asked["state"] == "seen"
@@ -163,7 +165,7 @@ def main() -> None:
                 if asked["state"] == "taken":
                     decision = take(held, asker, now, asked["gone"] or "")
                 elif asked["state"] == "renewed":
-                    decision = renew(held, asker.run, now, asker.lifetime)
+                    decision = renew(held, asker.run, now, asked["lifetime"] or 0)
                 else:
                     decision = give_back(held, asker.run, asker.command)
                 after = folder.settle(decision).after

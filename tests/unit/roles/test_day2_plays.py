@@ -16,12 +16,16 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 SAYS = """
+import os
+
 from ansible.plugins.action import ActionBase
 
 
 class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
-        return {"changed": False, "server": task_vars["says"]}
+        held = task_vars.get("held")
+        changed = task_vars.get("says_later") if held and os.path.exists(held) else None
+        return {"changed": False, "server": changed or task_vars["says"]}
 """
 ANSWER = {
     "version": "15",
@@ -97,7 +101,8 @@ def play(folder: Path, collections: Path, name: str, patroni: bool = False, **ex
         "postgres_backup_servers": {"pg1": "192.0.2.1", "pg2": "192.0.2.2"},
         "postgres_backup_repository": "pg2",
     }
-    hosts = {name: {"says": says} for name, says in servers.items()}
+    later = {"pg1": servers["pg2"], "pg2": servers["pg1"]}
+    hosts = {name: {"says": says, "says_later": later[name]} for name, says in servers.items()}
     inventory = {"all": {"vars": variables, "children": {"postgres": {"hosts": hosts}}}}
     (folder / "hosts.json").write_text(json.dumps(inventory))
     (folder / "ansible.cfg").touch()
@@ -154,6 +159,33 @@ def test_nothing_is_begun(tmp_path: Path, collections: Path, name: str, extra: d
     assert words in said, said[:6000]
     if "REPLACE" in words or "connections stay" in words:
         assert "Nothing was changed. Answer yes" in said
+
+
+def test_what_changed_before_the_lock_was_taken_is_seen(tmp_path: Path, collections: Path) -> None:
+    """Also where nobody is asked: another command has switched over while this one made its plan."""
+    extra = {
+        "postgres_yes": True,
+        "postgres_backup_restore_in_place": "odoo",
+        "held": f"{tmp_path}/pg1/holder.json",
+        "__postgres_ha_lock_folder": f"{tmp_path}/{{{{ inventory_hostname }}}}",
+    }
+    said = play(tmp_path, collections, "restore", **extra)
+    assert "REPLACE the databases of odoo on pg1" in said
+    assert "The servers have changed since the plan was made. Nothing was changed. Now the plan is: REPLACE" in said, (
+        said
+    )
+    assert "Save what is there now" not in said
+
+
+@pytest.mark.parametrize("path", ["postgres_ha/tasks/upgrade", "postgres_ha/tasks/major_upgrade"])
+def test_upgrades_look_again_once_they_have_the_lock(path: str) -> None:
+    """Whether a person is asked or not; and act by what they find then."""
+    tasks = yaml.safe_load((ROOT / "roles" / f"{path}.yml").read_text(encoding="utf-8"))
+    names = [task["name"] for task in tasks]
+    again = tasks[names.index("Look again")]
+    assert "postgres_ha_yes" not in again["when"]
+    assert again["when"] == tasks[names.index("Keep other commands out")]["when"]
+    assert names.index("Keep other commands out") == names.index("Look again") - 1
 
 
 def test_every_server_is_shown_and_judged(tmp_path: Path, collections: Path) -> None:

@@ -12,7 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ha_play import began, part, said
+import pytest
+import yaml
+from ha_play import ROOT, began, part, said
 
 
 def holders(tmp_path: Path) -> dict[str, str]:
@@ -107,3 +109,66 @@ def test_a_lock_holds_as_long_as_its_command_may_take(tmp_path: Path) -> None:
     done = said(began(tmp_path, "rejoin", [taken, copied("taken"), longer, copied("renewed")]))
     assert "pg1 came to the end" in done, done
     assert [json.loads((tmp_path / "pg1" / name).read_text())["lifetime"] for name in ("taken", "renewed")] == [77, 88]
+
+
+LOCKED = ROOT / "roles/postgres_common/tasks/locked.yml"
+
+
+def test_an_act_of_a_run_that_has_lost_the_lock_is_not_done(tmp_path: Path) -> None:
+    """Another command has it by now, or had it and is done; the lifetime that the holder asked for stays."""
+
+    def shell(words: str, where: str = "pg1") -> dict[str, Any]:
+        script = f"cd {tmp_path}/{{{{ inventory_hostname }}}} && {words}"
+        when = f"inventory_hostname == '{where}'"
+        return {"ansible.builtin.command": {"argv": ["sh", "-c", script]}, "when": when, "delegate_to": "localhost"}
+
+    def locked(name: str) -> dict[str, Any]:
+        include = {"ansible.builtin.include_tasks": {"file": str(LOCKED)}}
+        variables = {
+            "postgres_common_lock": "{{ postgres_ha_run }}",
+            "__postgres_common_lock_folder": "{{ __postgres_ha_lock_folder }}",
+            "postgres_common_state": {"name": "{{ inventory_hostname }}"},
+        }
+        return {**include, "name": name, "vars": variables, "when": "inventory_hostname != 'pg0'"}
+
+    taken = part("lock", "restore")
+    taken["vars"] |= {"postgres_ha_lock_lifetime": 77}
+    theirs = """sed -i 's/"run": "[0-9a-f]*"/"run": "theirs"/' holder.json"""
+    tasks = [taken, locked("first"), shell("cp holder.json kept"), shell(theirs), shell("rm holder.json", "pg2")]
+    done = said(began(tmp_path, "restore", [*tasks, locked("then")]))
+    assert json.loads((tmp_path / "pg1/kept").read_text())["lifetime"] == 77
+    assert "has the lock on pg1 (run theirs" in done, done
+    assert "This command has lost the lock on pg2, which was given back: run it again." in done
+    assert "came to the end" not in done.replace("pg0 came to the end", "")
+
+
+def acts_of(role: str) -> list[tuple[str, dict[str, Any]]]:
+    """Tasks of a role with their file, those in blocks and rescues, too."""
+    found = []
+    for path in sorted((ROOT / "roles" / role / "tasks").rglob("*.yml")):
+        left = yaml.safe_load(path.read_text(encoding="utf-8")) or []
+        while left:
+            task = left.pop(0)
+            left = [inner for key in ("block", "rescue", "always") for inner in task.get(key, [])] + left
+            found.append((f"{role}/{path.name}", task))
+    return found
+
+
+@pytest.mark.parametrize("role", ["postgres_ha", "postgres_replica", "postgres_backup", "postgres_common"])
+def test_every_act_looks_at_the_lock(role: str) -> None:
+    """What stops, promotes or starts a primary does not begin where another command may have acted meanwhile."""
+    names = [(path, task.get("ansible.builtin.import_tasks")) for path, task in acts_of(role)]
+    for number, (path, task) in enumerate(acts_of(role)):
+        for module in ("postgres_demote", "postgres_promote"):
+            if f"odoo_deploy.stack.{module}" in task:
+                assert "lock" in (task[f"odoo_deploy.stack.{module}"] or {}), (path, task["name"])
+        words = str(task.get("ansible.builtin.shell", "")) + str(task.get("ansible.builtin.file", ""))
+        if "PERMIT" in words or ("postgres_common_permit" in words and "touch" in words):
+            assert names[number - 1] == (path, "locked.yml"), (path, task["name"])
+
+
+def test_nobody_is_powered_off_by_a_run_that_has_lost_the_lock() -> None:
+    names = [task["name"] for path, task in acts_of("postgres_ha") if path.endswith("/fence.yml")]
+    assert names.index("Check that no other command has begun") < names.index(
+        "Power off a suspect that does not answer"
+    )

@@ -15,6 +15,11 @@ import pytest
 
 TEMPLATE = Path(__file__).resolve().parents[3] / "roles/postgres_common/templates/boot-guard.sh.j2"
 Guard = Callable[..., tuple[bool, str]]
+# It speaks the machine's language unless it is told not to.
+CONTROL = """[ "$LC_ALL" = C ] || exit 0
+echo "Database system identifier:           7"
+echo "Latest checkpoint location:           0/3000028"
+echo "Latest checkpoint's TimeLineID:       1\""""
 
 
 @pytest.fixture
@@ -47,9 +52,12 @@ def guard(tmp_path: Path) -> Guard:
         record: dict[str, object] | None = None,
         wal: tuple[str, ...] = ("000000010000000000000001",),
         files: tuple[str, ...] = (),
+        ends: str = "",
     ) -> tuple[bool, str]:
-        program("runuser", f"[ -n '{peer}' ] && echo '{peer}'")
-        program("pg_controldata", 'echo "Latest checkpoint\'s TimeLineID:       1"')
+        answer = peer if not peer or peer.count(" ") > 4 else f"{peer} -"
+        program("runuser", f"[ -n '{peer}' ] && echo '{answer}'")
+        program("pg_controldata", CONTROL)
+        program("pg_waldump", f'echo "$@" >> {tmp_path}/read; case "$*" in *"--end {ends}") exit 1 ;; esac')
         program("sleep", "exit 0")
         for name in wal:
             (data / "pg_wal" / name).touch()
@@ -60,7 +68,7 @@ def guard(tmp_path: Path) -> Guard:
         if record:
             line = f"odoo_deploy.epoch = '{json.dumps(record)}'\n"
             (private / "epoch.conf").write_text(f"# who\n{line}", encoding="utf-8")
-        environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+        environment = {**os.environ, "LC_ALL": "de_DE.UTF-8", "PATH": f"{programs}:{os.environ['PATH']}"}
         done = subprocess.run(
             ["/bin/sh", str(tmp_path / "guard")], env=environment, capture_output=True, text=True, check=False
         )
@@ -87,6 +95,7 @@ OWN = {"number": 2, "timeline": 1, "covers": 1, "server": "pg1"}
         (False, "", {}),
         (False, "", {"permit": "pg2\n"}),
         (False, "primary 1 0 - 0", {}),
+        (False, "standby 2 0 - 0", {}),
         (False, "primary 2 2 pg2 1", {"permit": "pg1"}),
         (False, "standby 2 1 pg2 1", {"permit": "pg1"}),
         (False, "standby 1 3 pg2 1", {"permit": "pg1", "record": OWN}),
@@ -96,6 +105,13 @@ OWN = {"number": 2, "timeline": 1, "covers": 1, "server": "pg1"}
         (False, "standby 1 2 pg2 2", {"permit": "pg1", "record": OWN}),
         (True, "standby 1 1 pg2 2", {"permit": "pg1", "record": OWN}),  # once, long ago
         (True, "standby 2 1 pg2 2", {"wal": ("000000020000000000000001",), "record": OWN}),
+        (True, "standby 1 0 - 0 0/4000060", {}),
+        (False, "standby 1 0 - 0 0/4000060", {"ends": "0/4000060"}),
+        (False, "standby 1 2 pg1 1 0/4000060", {"ends": "0/4000060", "permit": "pg1", "record": OWN}),
+        (True, "standby 1 2 pg1 1 0/4000060", {"ends": "0/4000060", "permit": "pg1 forced", "record": OWN}),
+        (False, "standby 1 0 - 0 0/4000060", {"ends": "0/4000060", "permit": "pg2 forced"}),
+        # Of another timeline a position says nothing, nor where the WAL after the checkpoint is of two.
+        (True, "standby 1 2 pg1 1 0/4000060", {"ends": "0/4000060", "wal": ("000000020000000000000001",)}),
         (False, "standby 1 0 - 0", {"files": ("main.rewinding",)}),
         (False, "standby 1 0 - 0", {"files": ("main.rewinding", "main/standby.signal")}),
         (False, "standby 1 0 - 0", {"files": ("main/recovery.signal",), "permit": "pg1"}),
@@ -105,3 +121,13 @@ def test_whether_a_server_may_start(guard: Guard, starts: bool, peer: str, optio
     started, words = guard(peer, **options)
     assert started is starts, words
     assert starts or "boot guard: " in words
+
+
+def test_what_a_disk_that_was_put_back_has_lost(guard: Guard, tmp_path: Path) -> None:
+    """A standby has no more of a timeline than its primary: the WAL from the checkpoint to there has to be whole."""
+    started, words = guard("standby 1 0 - 0 0/4000060", ends="0/4000060")
+    assert not started
+    assert "pg2 has WAL of this timeline up to 0/4000060, which this server has lost" in words
+    assert "run playbooks/failover.yml" in words
+    read = (tmp_path / "read").read_text(encoding="utf-8")
+    assert "--timeline 1 " in read and "--start 0/3000028 --end 0/4000060" in read

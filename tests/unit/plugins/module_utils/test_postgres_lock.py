@@ -73,6 +73,7 @@ def test_renewing_what_was_lost_is_refused() -> None:
     mine = replace(ME, taken=10, renewed=20)
     assert renew(mine, "mine", 50).after == replace(mine, renewed=50)
     assert renew(mine, "mine", 50, 60).after == replace(mine, renewed=50, lifetime=60)
+    assert renew(replace(mine, lifetime=21600), "mine", 50).after == replace(mine, renewed=50, lifetime=21600)
 
 
 def test_refusal_says_who_since_when_and_what_to_do() -> None:

@@ -416,6 +416,24 @@ def test_rejoin_brings_synchronous_replication_back() -> None:
     assert ("resume_sync", "pg1") in done(plan_rejoin(of(primary, PAIR[1])))
 
 
+def test_more_than_the_primary_on_its_own_timeline_is_not_given_up_unasked() -> None:
+    """A primary sends what is on its disk: a standby has more only where that was put back to an earlier state."""
+    primary = server("pg1", "primary", lsn=0x100)
+    ahead = server("pg2", "standby", lsn=0x180, replay_lsn="0/180")
+    refusal = plan_rejoin(of(primary, ahead)).refusal
+    assert "pg2 has more of timeline 1 than pg1, whose disk was put back" in refusal
+    assert "postgres_rejoin=pg2" in refusal and "postgres_failover_to=pg2 -e postgres_failover_force=true" in refusal
+    assert "pg2 has more of timeline 1 than pg1" in plan_status(of(primary, ahead)).refusal
+    assert ("rejoin", "pg2") in done(plan_rejoin(of(primary, ahead), "pg2"))
+    assert ("promote", "pg2") in done(plan_failover(of(primary, ahead), "pg2", force=True))
+    # Received, but not replayed, may be a part of a record that the primary never finished.
+    for harmless in ({"replay_lsn": "0/FF"}, {"replay_lsn": None}, {"timeline": 2}, {"system": "8"}):
+        state = server("pg2", "standby", **{"lsn": 0x180, "replay_lsn": "0/180", **harmless})
+        assert "has more of timeline" not in plan_rejoin(of(primary, state)).refusal, harmless
+    streaming = {**ahead, "following": True}
+    assert "has more" not in plan_status(of(primary, streaming)).refusal, "asked a moment later"
+
+
 def test_silent_server_is_not_brought_back() -> None:
     plan = plan_rejoin(Topology([server("pg2", "primary")], ["pg1", "pg2"]))
     assert plan.after.startswith("pg1 does not answer, and is not brought back")

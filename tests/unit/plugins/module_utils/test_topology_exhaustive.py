@@ -59,6 +59,30 @@ def explore(count: int, most_rows: int, depth: int, timelines: int, witness: boo
     return len(states), plans
 
 
+@pytest.mark.parametrize("count", [2, 3])
+def test_no_disk_that_was_put_back_hides_a_row(count: int) -> None:
+    """A snapshot of the primary's machine: what a standby has of its timeline is served in the end, by whomever."""
+    states: dict[model.World, tuple[model.World | None, str]] = {model.healthy(count): (None, "healthy")}
+    edge, seen = list(states), 0
+    for _step in range(4):
+        found = []
+        for world in edge:
+            for what, state in model.events(world, 2 if count == 2 else 1):
+                if "link" not in what and state not in states:
+                    states[state] = (world, what)
+                    found.append(state)
+            for what, state in model.put_back(world):
+                after = model.documented(model.healed(state))
+                states.setdefault(state, (world, what))
+                primary = next((machine for machine in after.machines if machine.writable), model.Machine())
+                served = model.rows(primary.data)
+                assert model.well(after) and state.kept <= served, f"{trace(states, state)}\n{after}"
+                seen += bool(state.kept)
+        edge = found
+    print(f"\n{count} servers: {seen} disks put back")
+    assert seen
+
+
 @pytest.mark.parametrize(
     ("count", "most_rows", "depth", "timelines", "witness"),
     [(2, 2, 3, 3, False), (3, 1, 1, 3, False), (2, 0, 3, 2, True)],

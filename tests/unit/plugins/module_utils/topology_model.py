@@ -148,6 +148,18 @@ def seen(world: World, missed: tuple[str, ...] = ()) -> topology.Topology:
     return topology.Topology(states, [name(one) for one in range(len(world.machines))], records)
 
 
+def put_back(world: World) -> Iterator[tuple[str, World]]:
+    """The disk of a machine that is off becomes what it was before: rows that no other server has are nobody's now."""
+    for one, machine in enumerate(world.machines):
+        for end in range(0 if machine.on or machine.signal else len(machine.data)):
+            back = world.put(one, data=machine.data[:end])
+            left = set().union(*(rows(other.data) for other in back.machines))
+            yield (
+                f"the disk of {name(one)} is put back by {len(machine.data) - end}",
+                back._replace(kept=world.kept & left),
+            )
+
+
 def upstream_of(world: World, one: int) -> int | None:
     """The primary that a running standby can stream from."""
     machine = world.machines[one]
@@ -159,7 +171,7 @@ def upstream_of(world: World, one: int) -> int | None:
     return None
 
 
-def guard_refuses(world: World, one: int, permit: bool) -> bool:
+def guard_refuses(world: World, one: int, permit: bool, forced: bool = False) -> bool:
     """The boot guard: asks every peer; without a permit all of them have to answer."""
     machine = world.machines[one]
     if machine.rewinding:
@@ -179,6 +191,8 @@ def guard_refuses(world: World, one: int, permit: bool) -> bool:
         newer = peer.epoch is not None and peer.epoch[0] > number and peer.epoch[3] != one
         promised = peer.epoch is not None and peer.epoch[3] == other and peer.epoch[1] > peer.timeline
         if promised and peer.epoch and not (permit and number > peer.epoch[0]):
+            return True
+        if not forced and len(peer.data) > len(machine.data) and peer.timeline == machine.timeline:
             return True
         if not peer.signal or newer or peer.timeline > max(machine.timeline, covers if server == one else 0):
             return True
@@ -287,7 +301,7 @@ def act(world: World, step: topology.Act, plan: topology.Plan, command: Command,
         yield world.put(one, signal=True)
     elif step.act in ("start", "start_guarded", "start_alone"):
         if not machine.runs:
-            if guard_refuses(world, one, step.act == "start_alone"):
+            if guard_refuses(world, one, step.act == "start_alone", bool(command.options.get("force"))):
                 raise Stopped
             if not machine.signal:
                 lost = world.kept - rows(machine.data)
