@@ -173,3 +173,9 @@ def write_case(outcome: Outcome, seed: int) -> Path:
     path = FOUND / f"seed-{seed}{kind}.yml"
     path.write_text(Case(path.stem, outcome.sequence, str(outcome.violation), "", seed).text(), encoding="utf-8")
     return path
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """A run of hours tells at once what it found."""
+    if report.failed:
+        print(report.longreprtext, flush=True)
