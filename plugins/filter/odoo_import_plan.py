@@ -34,6 +34,10 @@ options:
     description: Name of Odoo's database.
     type: str
     required: true
+  beside:
+    description: Name of the database that is filled before it takes the place of O(database).
+    type: str
+    required: true
   server:
     description: Name of the primary.
     type: str
@@ -54,7 +58,7 @@ EXAMPLES = r"""
   ansible.builtin.set_fact:
     plan: "{{ found | odoo_deploy.stack.odoo_import_plan(**facts) }}"
   vars:
-    facts: {file: odoo.zip, series: "19.0", addons: [base], database: odoo, server: pg1, use: production}
+    facts: {file: odoo.zip, series: "19.0", addons: [base], database: odoo, beside: odoo_new, server: pg1, use: staging}
 """
 
 RETURN = r"""
@@ -69,6 +73,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.odoo_deploy.stack.plugins.module_utils.odoo_backup import size
+from ansible_collections.odoo_deploy.stack.plugins.module_utils.odoo_database import LET_IN, too_long
 from ansible_collections.odoo_deploy.stack.plugins.module_utils.plans import digest, listed
 
 # A row on its way into PostgreSQL is text with two characters for a byte, and a value there is below 1 GB
@@ -82,6 +87,8 @@ def refusal(found: Mapping[str, Any], series: str, lacking: Sequence[str], serve
     """Why the backup may not be brought in; empty: it may."""
     if found["fault"]:
         return str(found["fault"])
+    if found["shut"]:
+        return LET_IN.format(server, "the owner of a database", listed(found["shut"]))
     if found["series"] != series:
         other = found["series"].split(".")[0]
         return (
@@ -122,13 +129,14 @@ def odoo_import_plan(
     series: str,
     addons: Sequence[str],
     database: str,
+    beside: str,
     server: str,
     use: str,
     incomplete: bool = False,
 ) -> dict[str, Any]:
     modules = found.get("modules", {})
     lacking = sorted(set(modules) - set(addons))
-    why = refusal(found, series, lacking, server, incomplete)
+    why = too_long(database, beside) or refusal(found, series, lacking, server, incomplete)
     if why:
         return {
             "refusal": f"{file} is not brought in: {why}. No database was changed.",

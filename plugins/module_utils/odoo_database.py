@@ -16,6 +16,30 @@ from dataclasses import dataclass
 STATE = "odoo_deploy.state"
 READY = "ready"
 UPGRADING = "upgrading"
+LONGEST = 63  # bytes of a name in PostgreSQL, which cuts a longer one off
+LET_IN = "PostgreSQL on {} does not let {} into {} by its socket yet: ./run.py --yes --steps 3 has it do so"
+
+
+def restoring(name: str) -> str:
+    """The database that a restore fills."""
+    return f"{name}_restoring"
+
+
+def kept_name(name: str, why: str, when: str) -> str:
+    """What a database is called that was replaced: as much of its name as fits."""
+    end = f"_{why}_{when}"
+    return name.encode()[: LONGEST - len(end)].decode(errors="ignore") + end
+
+
+def too_long(name: str, beside: str) -> str:
+    """Why database ``name`` cannot be filled beside; empty: it can."""
+    over = len(beside.encode()) - LONGEST
+    if over <= 0:
+        return ""
+    return (
+        f"it is filled as {beside} first, and a name has at most {LONGEST} bytes in PostgreSQL: {name} would have to be"
+        f" {over} shorter"
+    )
 
 
 @dataclass(frozen=True)
@@ -30,6 +54,8 @@ class Seen:
     dumps: Sequence[str] = ()  # whole dumps in the folder of dumps, the newest first
     given: str = ""  # the dump that a person named
     given_fault: str = ""  # why that dump cannot be restored
+    owner: str = ""  # as whom it is restored
+    lets_in: bool = True  # that role may connect to the database that a restore fills
 
 
 @dataclass(frozen=True)
@@ -47,6 +73,11 @@ def decide(seen: Seen, back: bool = False) -> Decision:
     :param back: no module is updated; the dump that was named is restored.
     """
     where = f"database {seen.name} on {seen.server}"
+    beside = restoring(seen.name)
+    if too_long(seen.name, beside):
+        return Decision("refuse", reason=f"No dump could be restored: {too_long(seen.name, beside)}.")
+    if not seen.lets_in:
+        return Decision("refuse", reason=LET_IN.format(seen.server, seen.owner, beside) + ".")
     if seen.given:
         if seen.given_fault:
             return Decision("refuse", reason=f"{seen.given} on {seen.server} cannot be restored: {seen.given_fault}")
@@ -103,3 +134,36 @@ def state_in(sql: str) -> str:
 def tables_in(listing: str) -> int:
     """Number of tables in the table of contents that ``pg_restore --list`` writes."""
     return sum(1 for line in listing.splitlines() if re.match(r"\d+; \d+ \d+ TABLE (?!DATA |ATTACH )", line))
+
+
+# Entries of that table of contents: number; two OIDs, kind, schema, name, owner.
+_ENTRY = re.compile(r"\d+; \d+ \d+ (.*)")
+# They are the server's as much as the database's, and only the superuser makes them.
+_LEFT_OUT = re.compile(r"(COMMENT - )?(EVENT TRIGGER|PUBLICATION|SUBSCRIPTION)\b|COMMENT - EXTENSION ")
+_NEEDED = re.compile(r"(FOREIGN DATA WRAPPER|SERVER|PROCEDURAL LANGUAGE) ")
+
+
+def _entries(listing: str) -> list[str]:
+    return [found[1] for found in map(_ENTRY.match, listing.splitlines()) if found]
+
+
+def restorable(listing: str) -> str:
+    """The table of contents without what a role that is no superuser may not make, and does not need."""
+    lines = ((line, _ENTRY.match(line)) for line in listing.splitlines())
+    return "".join(f"{line}\n" for line, found in lines if not (found and _LEFT_OUT.match(found[1])))
+
+
+def only_superuser(listing: str) -> str:
+    """An entry that the rest needs and only the superuser can restore; empty: there is none."""
+    entries = _entries(listing)
+    tables = {entry[len("TABLE ") :] for entry in entries if entry.startswith("TABLE ")}
+    for entry in entries:
+        # Rows of a table that is not in the dump: an extension has made it.
+        if _NEEDED.match(entry) or (entry.startswith("TABLE DATA ") and entry[len("TABLE DATA ") :] not in tables):
+            return entry
+    return ""
+
+
+def extensions_in(listing: str) -> list[str]:
+    """Names of the extensions in it."""
+    return [entry.split()[2] for entry in _entries(listing) if entry.startswith("EXTENSION - ")]

@@ -17,6 +17,8 @@ import traceback
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ansible_collections.odoo_deploy.stack.plugins.module_utils.odoo_database import kept_name
+
 try:
     import psycopg2
     from psycopg2.extensions import quote_ident
@@ -163,35 +165,62 @@ def own_schema(database: Any, owner: str) -> None:
         execute(database, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
 
 
-def guests(server: Any, name: str) -> list[str]:
-    """Roles that may connect to a database without being its owner."""
+def lets_in(server: Any, role: str, database: str) -> bool:
+    """Whether a line of pg_hba.conf is about this role in this database by the socket."""
+    query = (
+        "SELECT true FROM pg_hba_file_rules WHERE type = 'local' AND %s = ANY(user_name) AND %s = ANY(database) LIMIT 1"
+    )
+    return bool(one(server, query, role, database))
+
+
+def carried(server: Any, name: str, beside: str) -> list[tuple[Any, ...]]:
+    """Statements, each with its values, that give ``beside`` what a person has set for database ``name``."""
+    new = quote_ident(beside, server)
+    # What a backup may have set for itself goes. The rows are copied as they are: no value of them becomes SQL.
+    statements: list[tuple[Any, ...]] = [
+        ("DELETE FROM pg_db_role_setting s USING pg_database d WHERE d.oid = setdatabase AND datname = %s", beside),
+        (
+            "INSERT INTO pg_db_role_setting (setdatabase, setrole, setconfig)"
+            " SELECT n.oid, setrole, setconfig FROM pg_db_role_setting JOIN pg_database o ON o.oid = setdatabase,"
+            " pg_database n WHERE o.datname = %s AND n.datname = %s",
+            name,
+            beside,
+        ),
+    ]
     with server.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_get_userbyid(r.grantee) FROM pg_database d, aclexplode(d.datacl) r"
-            " WHERE d.datname = %s AND r.privilege_type = 'CONNECT' AND r.grantee NOT IN (0, d.datdba) ORDER BY 1",
+            "SELECT r.privilege_type, pg_get_userbyid(r.grantee), r.is_grantable FROM pg_database d,"
+            " aclexplode(d.datacl) r WHERE d.datname = %s AND r.grantee NOT IN (0, d.datdba) ORDER BY 2, 1",
             (name,),
         )
-        return [role for (role,) in cursor.fetchall()]
+        for right, role, grantable in cursor.fetchall():
+            option = " WITH GRANT OPTION" if grantable else ""
+            statements.append((f"GRANT {right} ON DATABASE {new} TO {quote_ident(role, server)}{option}",))
+    limit = one(server, "SELECT datconnlimit FROM pg_database WHERE datname = %s", name)
+    statements.append((f"ALTER DATABASE {new} CONNECTION LIMIT {limit}",))
+    return statements
 
 
 def exchange(server: Any, name: str, beside: str, why: str) -> str:
-    """``beside`` becomes ``name``, and ``name`` NAME_WHY_TIME, in one transaction. Who may connect stays the same.
+    """``beside`` becomes ``name``, and ``name`` NAME_WHY_TIME, in one transaction. Rights, settings and limit of
+    connections stay the same.
 
     Returns the new name of the database that was replaced; empty: there was none.
     """
-    kept = f"{name}_{why}_{time.strftime('%Y%m%d%H%M%S', time.gmtime())}" if exists(server, name) else ""
+    kept = kept_name(name, why, time.strftime("%Y%m%d%H%M%S", time.gmtime())) if exists(server, name) else ""
     old, new = quote_ident(name, server), quote_ident(beside, server)
-    renames = f"ALTER DATABASE {new} RENAME TO {old}"
-    for role in guests(server, name):
-        renames = f"GRANT CONNECT ON DATABASE {new} TO {quote_ident(role, server)}; {renames}"
+    statements: list[tuple[Any, ...]] = [("BEGIN",)]
     if kept:
-        renames = f"ALTER DATABASE {old} RENAME TO {quote_ident(kept, server)}; " + renames
+        statements += carried(server, name, beside)
+        statements.append((f"ALTER DATABASE {old} RENAME TO {quote_ident(kept, server)}",))
+    statements += [(f"ALTER DATABASE {new} RENAME TO {old}",), ("COMMIT",)]
     for left in reversed(range(20)):
         execute(
             server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN (%s, %s)", name, beside
         )
         try:
-            execute(server, f"BEGIN; {renames}; COMMIT")
+            for statement in statements:
+                execute(server, *statement)
             return kept
         except psycopg2.errors.ObjectInUse:
             execute(server, "ROLLBACK")

@@ -13,6 +13,8 @@ description:
   - A dump gets its name only once it was read back whole and holds a database in state V(ready).
   - A restore fills the database NAME_restoring, checks it, and exchanges both names in one transaction.
     The database of before is kept as NAME_broken_TIME; a restore that fails leaves it where it was.
+  - What is in a dump runs as O(owner), which is then the owner of all of it. Extensions that a superuser has put into
+    the database before are made by the superuser; publications, subscriptions and event triggers are left out.
 version_added: 2.0.0
 author: Odoo Deploy contributors (@odoo-deploy)
 extends_documentation_fragment: [odoo_deploy.stack.odoo_server]
@@ -30,7 +32,9 @@ options:
     type: str
     required: true
   owner:
-    description: Owner of a restored database.
+    description:
+      - Owner of a restored database. The account of PostgreSQL's superuser must be let in as this role, by the socket,
+        into the database NAME_restoring; V(look) refuses where it is not.
     type: str
     default: odoo
   folder:
@@ -84,6 +88,7 @@ import contextlib
 import glob
 import os
 import platform
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -94,6 +99,10 @@ from ansible_collections.odoo_deploy.stack.plugins.module_utils.odoo_database im
     Decision,
     Seen,
     decide,
+    extensions_in,
+    only_superuser,
+    restorable,
+    restoring,
     state_in,
     tables_in,
 )
@@ -105,13 +114,16 @@ from ansible_collections.odoo_deploy.stack.plugins.module_utils.odoo_server impo
     connect,
     create,
     exchange,
+    execute,
     exists,
+    lets_in,
     one,
     own_schema,
 )
 
 with contextlib.suppress(ImportError):
     import psycopg2
+    from psycopg2.extensions import quote_ident
 
 
 def fault(file: str) -> str:
@@ -121,8 +133,11 @@ def fault(file: str) -> str:
     try:
         call("pg_restore", "--file", os.devnull, file)
         state = state_in(call("pg_restore", "--data-only", "--table", "ir_config_parameter", "--file", "-", file))
+        superusers = only_superuser(call("pg_restore", "--list", file))
     except Problem as problem:
         return str(problem)
+    if superusers:
+        return f"only a superuser could restore {superusers} in it, and it is restored as the owner of the database"
     return "" if state == READY else "the database in it is {}".format(state or "not one that a deployment made ready")
 
 
@@ -154,6 +169,8 @@ def look(server: Any, options: dict[str, Any]) -> Decision:
         dumps=dumps,
         given=options["file"] or "",
         given_fault=fault(options["file"]) if options["file"] else "",
+        owner=options["owner"],
+        lets_in=lets_in(server, options["owner"], restoring(name)),
     )
     return decide(seen, options["back"])
 
@@ -174,7 +191,7 @@ def dump(server: Any, options: dict[str, Any]) -> str:
         call("pg_dump", "--port", str(port), "--format", "custom", "--file", str(part), "--dbname", name)
         wrong = fault(str(part))
         if wrong:
-            raise Problem(f"the dump of {name} is not whole: {wrong}")
+            raise Problem(f"the dump of {name} cannot be gone back to: {wrong}")
         with part.open("rb") as stream:
             os.fsync(stream.fileno())
         part.rename(file)
@@ -187,23 +204,45 @@ def dump(server: Any, options: dict[str, Any]) -> str:
     return str(file)
 
 
+def superusers_extensions(name: str, port: int, owner: str) -> set[str]:
+    """Those that the superuser has put into a database."""
+    with contextlib.closing(connect(name, port)) as database, database.cursor() as cursor:
+        cursor.execute("SELECT extname FROM pg_extension WHERE pg_get_userbyid(extowner) <> %s", (owner,))
+        return {extension for (extension,) in cursor}
+
+
+def fill(beside: str, port: int, owner: str, file: str, listing: str, extensions: set[str]) -> None:
+    """Restore a dump as the owner of the database: whatever is in it may do what that role may."""
+    with contextlib.closing(connect(beside, port)) as fresh:
+        own_schema(fresh, owner)
+        for extension in extensions_in(listing):
+            if extension in extensions:
+                execute(fresh, f"CREATE EXTENSION {quote_ident(extension, fresh)} SCHEMA public CASCADE")
+    with tempfile.NamedTemporaryFile("w", prefix="restore-") as contents:
+        contents.write(restorable(listing))
+        contents.flush()
+        argv = ["--username", owner, "--no-owner", "--exit-on-error", "--use-list", contents.name, "--dbname", beside]
+        call("pg_restore", "--port", str(port), *argv, file)
+
+
 def restore(server: Any, options: dict[str, Any]) -> str:
     """New name of the database that was replaced; empty where there was none."""
-    name, port, file = options["name"], options["port"], options["file"]
+    name, port, file, owner = options["name"], options["port"], options["file"], options["owner"]
     wrong = fault(file)
     if wrong:
         raise Problem(f"{file} cannot be restored: {wrong}")
-    beside = name + "_restoring"
-    create(server, beside, options["owner"])
-    call("pg_restore", "--port", str(port), "--exit-on-error", "--dbname", beside, file)
+    beside, listing = restoring(name), call("pg_restore", "--list", file)
+    extensions = superusers_extensions(name, port, owner) if exists(server, name) else set()
+    create(server, beside, owner)
+    fill(beside, port, owner, file, listing, extensions)
     with contextlib.closing(connect(beside, port)) as restored:
-        own_schema(restored, options["owner"])
+        own_schema(restored, owner)  # the dump may hold other rights
         tables = one(
             restored,
             "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
             " WHERE relkind IN ('r', 'p') AND nspname !~ '^pg_' AND nspname <> 'information_schema'",
         )
-    wanted = tables_in(call("pg_restore", "--list", file))
+    wanted = tables_in(listing)
     if tables != wanted:
         raise Problem(f"{beside} has {tables} tables, {file} has {wanted}")
     found = state(beside, port)[1]

@@ -22,7 +22,7 @@ options:
       - V(pack) makes O(target) of O(file), on any machine.
       - V(inspect) reads O(file) to its end and returns what is in it, and what the server has room for.
       - V(load) fills the database O(beside), which is made anew.
-      - V(exchange) puts O(beside) in the place of O(name), which is kept as NAME_before_TIME, and forgets all sessions.
+      - V(exchange) forgets all sessions, and puts O(beside) in the place of O(name), which is kept as NAME_before_TIME.
     type: str
     choices: [pack, inspect, load, exchange]
     required: true
@@ -50,6 +50,13 @@ options:
   sessions:
     description: Name of the database of Odoo's sessions.
     type: str
+  sessions_owner:
+    description: Role that owns it. The account of PostgreSQL's superuser may connect as this role by the socket.
+    type: str
+  logins:
+    description: With V(inspect), databases, each with the role as which it will be entered by the socket.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     description: V(inspect) works as ever; the others say that they would do something.
@@ -120,6 +127,15 @@ free:
   description: Bytes that are free for the databases.
   returned: with V(inspect)
   type: int
+shut:
+  description: Databases of O(logins) of which C(pg_hba.conf) says nothing.
+  returned: with V(inspect)
+  type: list
+  elements: str
+untouched:
+  description: Whether it is certain that the databases have the names that they had.
+  returned: with V(exchange), if it failed
+  type: bool
 kept:
   description: New name of the database that was replaced; empty, there was none.
   returned: with V(exchange)
@@ -159,6 +175,7 @@ from ansible_collections.odoo_deploy.stack.plugins.module_utils.odoo_server impo
     execute,
     exists,
     feed,
+    lets_in,
     one,
     own_schema,
     passfile,
@@ -201,7 +218,8 @@ def inspect(server: Any, options: dict[str, Any]) -> dict[str, Any]:
     """What is in the backup, read to its end."""
     file = Path(options["file"])
     data = one(server, "SELECT current_setting('data_directory')")
-    found: dict[str, Any] = {"fault": "", "free": shutil.disk_usage(data).free}
+    shut = [database for database, role in options["logins"].items() if not lets_in(server, role, database)]
+    found: dict[str, Any] = {"fault": "", "free": shutil.disk_usage(data).free, "shut": shut}
     try:
         with archive_of(str(file)) as archive:
             script = Script()
@@ -282,10 +300,26 @@ def run(database: str, role: str, port: int, lines: Iterator[bytes], secret: str
 
 
 def forget_sessions(options: dict[str, Any]) -> None:
-    """Who was logged in to the database before is not logged in to the new one."""
-    with contextlib.closing(connect(options["sessions"], options["port"])) as sessions:
-        if one(sessions, "SELECT to_regclass('public.http_sessions')") is not None:
-            execute(sessions, "DELETE FROM public.http_sessions")
+    """Who was logged in to the database before is not logged in to the new one.
+
+    As the owner of the table, whose triggers and rules run with it.
+
+    :raises Problem: they are there still.
+    """
+    # Sessions may be in Odoo's own database: then those of the one that takes its place count.
+    database = options["beside"] if options["sessions"] == options["name"] else options["sessions"]
+    try:
+        with contextlib.closing(connect(database, options["port"], options["sessions_owner"])) as sessions:
+            if one(sessions, "SELECT to_regclass('public.http_sessions')") is not None:
+                execute(sessions, "DELETE FROM public.http_sessions")
+    except psycopg2.Error as error:
+        raise Problem(f"sessions of {options['sessions']} cannot be forgotten: {str(error).strip()}") from error
+
+
+def not_done(error: Exception) -> bool:
+    """Whether the server has said that a statement failed. Lost (no code) or stopped (57), it may have committed."""
+    code = getattr(error, "pgcode", None) or ""
+    return bool(code) and not code.startswith("57")
 
 
 def on_server(options: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -304,9 +338,10 @@ def on_server(options: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             return result
         if not exists(server, options["beside"]):
             raise Problem(f"there is no database {options['beside']} on {platform.node()}")
-        result["kept"] = exchange(server, options["name"], options["beside"], "before")
+        # First: what fails here leaves both databases as they are.
         if options["sessions"]:
             forget_sessions(options)
+        result["kept"] = exchange(server, options["name"], options["beside"], "before")
         return result
 
 
@@ -322,6 +357,8 @@ def main() -> None:
             "owner": {"type": "str"},
             "password": {"type": "str", "no_log": True},
             "sessions": {"type": "str"},
+            "sessions_owner": {"type": "str"},
+            "logins": {"type": "dict", "default": {}},
             "port": {"type": "int", "default": 5432},
         },
         required_if=[
@@ -330,6 +367,7 @@ def main() -> None:
             ("act", "load", ("file", "beside", "owner")),
             ("act", "exchange", ("name", "beside")),
         ],
+        required_by={"sessions": ("sessions_owner",)},
         supports_check_mode=True,
     )
     options = module.params
@@ -340,7 +378,7 @@ def main() -> None:
     try:
         result = on_server(options, module.check_mode)
     except (Problem, Damaged, psycopg2.Error, OSError) as error:
-        module.fail_json(msg=str(error).strip())
+        module.fail_json(msg=str(error).strip(), untouched=isinstance(error, Problem) or not_done(error))
     module.exit_json(**{"changed": False, **result})
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import addons
 import pytest
-from conftest import Clicks, Run
+from conftest import Clicks, Run, sql
 from support.deployment import Cluster, Deployment
 from support.odoo import Door
 
@@ -35,6 +35,13 @@ BROKEN = """
     def init(self):
         raise ValueError("broken on purpose")
 """
+
+# A row that a superuser could not restore: what is in a dump runs as Odoo's role.
+NO_SUPERUSER = """SET ROLE odoo;
+CREATE FUNCTION odoo_deploy_plain() RETURNS bool LANGUAGE sql
+  AS 'SELECT NOT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user';
+CREATE TABLE odoo_deploy_plain (id int CHECK (public.odoo_deploy_plain()));
+INSERT INTO odoo_deploy_plain VALUES (1)"""
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +114,7 @@ def test_upgrade_that_fails_goes_back_to_backup_and_image(
     """A module that raises while it is loaded: the playbook fails and says why; data and image are those of before."""
     before = images(deployment.cluster)
     doors[0].call(MODEL, "write", [installed], {"name": "just before"})
+    sql(deployment, " ".join(NO_SUPERUSER.split()))
     with Clicks(doors) as clicks:
         done = run("ansible-playbook", "playbooks/upgrade.yml", *variables(repository, "broken"))
         time.sleep(2)
@@ -118,6 +126,8 @@ def test_upgrade_that_fails_goes_back_to_backup_and_image(
     assert images(deployment.cluster) == before
     (record,) = doors[1].call(MODEL, "read", [installed], ["name"])
     assert record["name"] == "just before"
+    assert sql(deployment, "SELECT count(*) FROM odoo_deploy_plain") == "1"
+    sql(deployment, "DROP TABLE odoo_deploy_plain; DROP FUNCTION odoo_deploy_plain()")
     assert set(clicks.answers) == {"right", "maintenance"}, clicks.answers
     assert doors[0].get("/web/login").status_code == 200
     # Who reads the figures of the database may do so in the one that came back; a standby has none.

@@ -57,3 +57,15 @@ def test_no_line_lets_anybody_else_in_by_the_socket_and_a_password() -> None:
 
 def test_the_group_is_named_after_the_database() -> None:
     assert any("+shop_copies" in line for line in lines(odoo_k8s_db_name="shop"))
+
+
+def test_what_others_wrote_runs_as_the_owner_of_its_database() -> None:
+    """The superuser's account enters them as that role: a backup, an upgrade's dump, the table of sessions."""
+    found = lines(odoo_k8s_db_name="shop", odoo_k8s_db_user="seller")
+    for rule in (
+        "local shop_importing seller peer map=seller",
+        "local shop_restoring seller peer map=seller",
+        "local session_db session_db peer map=session_db",
+    ):
+        assert found.index(rule) < found.index("local all all peer"), found
+    assert not [line for line in found if line.startswith("host") and "shop_restoring" in line]

@@ -151,7 +151,7 @@ def test_calls_fit_what_the_filter_takes(path: Path) -> None:
         ),
         (
             "{{ 1 | odoo_deploy.stack.odoo_import_plan(**facts | combine({'storage': 1})) }}",
-            dict.fromkeys(["file", "series", "addons", "database", "server", "use"]),
+            dict.fromkeys(["file", "series", "addons", "database", "beside", "server", "use"]),
         ),
         ("{{ 1 | odoo_deploy.stack.odoo_import_plan(**not_here) }}", {}),
     ],
@@ -163,5 +163,5 @@ def test_the_rule_sees_what_breaks_it(text: str, facts: Mapping[str, Any]) -> No
 
 def test_a_right_call_is_no_offence() -> None:
     """What is asked for, all of it by a name."""
-    facts = dict.fromkeys(["file", "series", "addons", "database", "server", "use"])
+    facts = dict.fromkeys(["file", "series", "addons", "database", "beside", "server", "use"])
     assert not offences("here", ["{{ 1 | odoo_deploy.stack.odoo_import_plan(**facts) }}"], {"facts": [facts]})

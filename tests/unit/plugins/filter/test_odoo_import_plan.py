@@ -20,12 +20,14 @@ FOUND: dict[str, Any] = {
     "broken": [],
     "bytes": 2 * 10**9,
     "free": 5 * 10**9,
+    "shut": [],
 }
 FACTS: dict[str, Any] = {
     "file": "shop.zip",
     "series": "19.0",
     "addons": ["base", "sale", "crm"],
     "database": "odoo",
+    "beside": "odoo_importing",
     "server": "pg1",
     "use": "production",
 }
@@ -54,6 +56,12 @@ def test_a_whole_backup_is_brought_in_and_the_plan_says_how() -> None:
         ({}, {"addons": ["base"]}, "lacks 1 of its modules: sale"),
         ({"missing": ["a", "b", "c"]}, {}, "3 files of its 20 attachments are missing and 0 damaged: a, b and 1 more"),
         ({"broken": ["a"]}, {}, "0 files of its 20 attachments are missing and 1 damaged: a"),
+        (
+            {"shut": ["session_db"]},
+            {},
+            "does not let the owner of a database into session_db by its socket yet: ./run.py",
+        ),
+        ({}, {"database": "a" * 60, "beside": "a" * 60 + "_importing"}, f"{'a' * 60} would have to be 7 shorter"),
         ({"largest": 600 * 2**20}, {}, "largest attachment has 629 MB"),
         ({"free": 3 * 10**9}, {}, "pg1 has 3.0 GB free for the databases, and it takes 4.0 GB"),
     ],

@@ -7,7 +7,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.odoo_deploy.stack.plugins.module_utils.odoo_database import Seen, decide, state_in, tables_in
+from ansible_collections.odoo_deploy.stack.plugins.module_utils.odoo_database import (
+    Seen,
+    decide,
+    extensions_in,
+    kept_name,
+    only_superuser,
+    restorable,
+    state_in,
+    tables_in,
+    too_long,
+)
 
 NEW, OLD = "/dumps/odoo-20260102T000000Z.pgc", "/dumps/odoo-20260101T000000Z.pgc"
 DUMPS = {"dumps": (NEW, OLD)}
@@ -39,6 +49,13 @@ def test_only_a_database_that_is_ready_is_dumped(dumps: dict[str, Any]) -> None:
         (DUMPS, True, f"Name the dump to go back to. The newest dump: playbooks/upgrade.yml -e odoo_k8s_backup={NEW}"),
         ({"given": OLD, "given_fault": "end of file"}, False, f"{OLD} on pg1 cannot be restored: end of file"),
         ({"given": OLD, "given_fault": "end of file"}, True, f"{OLD} on pg1 cannot be restored: end of file"),
+        (
+            {"lets_in": False, "owner": "odoo"},
+            False,
+            "PostgreSQL on pg1 does not let odoo into odoo_restoring by its socket yet: ./run.py --yes --steps 3",
+        ),
+        ({"lets_in": False, "owner": "odoo", "given": OLD}, True, "does not let odoo into odoo_restoring"),
+        ({"name": "a" * 54}, False, f"is filled as {'a' * 54}_restoring first, and a name has at most 63 bytes"),
     ],
 )
 def test_a_refusal_names_the_next_command(changes: dict[str, Any], back: bool, reason: str) -> None:
@@ -88,3 +105,61 @@ def test_tables_of_a_dump_are_counted_without_their_data() -> None:
         "3300; 2606 16400 CONSTRAINT public ir_ui_view ir_ui_view_pkey odoo\n"
     )
     assert tables_in(listing) == 2
+
+
+LISTING = """;
+; Selected TOC Entries:
+;
+2; 3079 16386 EXTENSION - pg_stat_statements 
+4; 3079 16399 EXTENSION - uuid-ossp 
+3510; 0 0 COMMENT - EXTENSION pg_stat_statements 
+3463; 6104 16389 PUBLICATION - bi postgres
+3464; 3466 16390 EVENT TRIGGER - log postgres
+3511; 0 0 COMMENT - EVENT TRIGGER log postgres
+223; 1259 16580 TABLE public ir_ui_view odoo
+3512; 0 0 COMMENT public TABLE ir_ui_view odoo
+3504; 0 16580 TABLE DATA public ir_ui_view odoo
+3513; 0 0 ACL public TABLE ir_ui_view odoo
+"""  # noqa: W291 - as pg_restore writes it
+
+
+def test_what_only_the_superuser_makes_is_left_out_of_a_restore() -> None:
+    """The rest stays, with its comments and rights; so do the lines that say what the list is."""
+    left_out = set(LISTING.splitlines()) - set(restorable(LISTING).splitlines())
+    assert sorted(line.split(";")[0] for line in left_out) == ["3463", "3464", "3510", "3511"]
+    assert only_superuser(LISTING) == ""
+    assert extensions_in(LISTING) == ["pg_stat_statements", "uuid-ossp"]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "2188; 1417 16402 SERVER - other postgres",
+        "2187; 2328 16401 FOREIGN DATA WRAPPER - other postgres",
+        "821; 2612 16403 PROCEDURAL LANGUAGE - plpython3u postgres",
+        "3100; 0 16700 TABLE DATA public spatial_ref_sys postgres",
+    ],
+)
+def test_a_dump_that_only_the_superuser_could_restore_is_none(entry: str) -> None:
+    """It is told when the dump is taken, while Odoo still serves from the database."""
+    assert only_superuser(LISTING + entry + "\n") == entry.split(" ", 3)[3]
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("odoo", "odoo_before_20260101000000"),
+        ("a" * 41, "a" * 41 + "_before_20260101000000"),
+        ("a" * 63, "a" * 41 + "_before_20260101000000"),
+        ("ä" * 30, "ä" * 20 + "_before_20260101000000"),
+    ],
+)
+def test_the_name_of_what_is_kept_fits(name: str, kept: str) -> None:
+    """PostgreSQL would cut it off, and what a person is told would be another name."""
+    assert kept_name(name, "before", "20260101000000") == kept
+    assert len(kept.encode()) <= 63
+
+
+def test_a_name_that_leaves_no_room_is_told() -> None:
+    assert too_long("a" * 53, "a" * 53 + "_importing") == ""
+    assert too_long("ä" * 28, "ä" * 28 + "_importing").endswith("would have to be 3 shorter")

@@ -160,7 +160,7 @@ THERE = [
 SEEN = {"size": 10**9, "copies": {}, "roles": [], "strangers": [], "lets_in": True, "connections": 300}
 INSPECTED = {
     "fault": "", "series": "19.0", "modules": {"base": "19.0.1.3"}, "parameters": {}, "attachments": 2, "largest": 9,
-    "missing": [], "broken": [], "bytes": 10**6, "free": 10**9,
+    "missing": [], "broken": [], "bytes": 10**6, "free": 10**9, "shut": [],
 }  # fmt: skip
 PASSWORDS = ("one-of-production", "two-of-production", "three-of-production", "four-of-production")
 
@@ -211,7 +211,13 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> Play:
         copied.write_text(STAND_INS.get(task.name) or task.read_text())
     (tmp_path / "ansible.cfg").touch()
 
-    def run(act: str, cluster: list[dict[str, Any]], extra: dict[str, Any] | None = None, **variables: Any) -> Ran:
+    def run(
+        act: str,
+        cluster: list[dict[str, Any]],
+        extra: dict[str, Any] | None = None,
+        options: tuple[str, ...] = (),
+        **variables: Any,
+    ) -> Ran:
         told = tmp_path / "told"
         told.write_text("")
         given = {
@@ -254,7 +260,14 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> Play:
         tasks = [{"ansible.builtin.include_role": role}]
         (tmp_path / "book.yml").write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
         program = str(Path(sys.executable).with_name("ansible-playbook"))
-        words = ["-i", str(tmp_path / "hosts.json"), str(tmp_path / "book.yml"), "-e", json.dumps(extra or {})]
+        words = [
+            "-i",
+            str(tmp_path / "hosts.json"),
+            str(tmp_path / "book.yml"),
+            "-e",
+            json.dumps(extra or {}),
+            *options,
+        ]
         done = subprocess.run(
             [program, *words],
             env=os.environ | {
@@ -387,6 +400,9 @@ def test_the_plan_alone_changes_nothing(play: Play, made: Ran) -> None:
     other = play("make", PRODUCTION, odoo_k8s_digest="0123456789abcdef")
     assert "the plan is not the one that was shown. Now it is: Copy test of database odoo" in other.said
     assert other.told == []
+    checked = play("drop", PRODUCTION + THERE, options=("--check",), seen={"copies": {"odoo_copy_test": 1}})
+    assert "failed=0" in checked.said and "remove namespace odoo-copy-test" in checked.said, checked.said[-2000:]
+    assert checked.told == []
 
 
 @pytest.mark.parametrize(

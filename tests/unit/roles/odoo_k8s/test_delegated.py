@@ -24,7 +24,14 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         told = {"file": "/dumps/x.pgc", "broken": "odoo_broken_1", "kept": "odoo_before_1"}
         said = {"status": {"containerStatuses": [{"state": {"terminated": {"message": "{}"}}}]}}
-        standby = self._task.args.get("act") in task_vars["refuses"]
+        act = self._task.args.get("act")
+        if act in task_vars["lost"]:
+            return {"unreachable": True, "changed": False, "msg": "no route"}
+        if act in task_vars["fails"]:
+            return {"failed": True, "changed": False, "msg": "the module says so", **task_vars["fails"][act]}
+        if self._task.no_log and task_vars["secret_refused"]:
+            return {"failed": True, "changed": False, "msg": "cannot apply hunter2"}
+        standby = act in task_vars["refuses"]
         return {"changed": True, "standby": standby, "resources": [said], **told}
 """
 MODULES = (
@@ -65,7 +72,7 @@ STAND_INS = {
 }
 INSPECTED = {
     "fault": "", "series": "19.0", "modules": {"base": "19.0.1.3"}, "parameters": {}, "attachments": 2, "largest": 9,
-    "missing": [], "broken": [], "bytes": 10**6, "free": 10**9,
+    "missing": [], "broken": [], "bytes": 10**6, "free": 10**9, "shut": [],
 }  # fmt: skip
 GIVEN = {
     "odoo_k8s_image": "odoo:configured",
@@ -77,6 +84,9 @@ GIVEN = {
     "job_ends": True,
     "pods_go": True,
     "refuses": [],
+    "lost": [],
+    "fails": {},
+    "secret_refused": False,
 }
 PLAN = {
     "needed": True,
@@ -91,10 +101,13 @@ AWAY = {"unreachable": True, "changed": False}
 IMPORT = ("import_plan", "import_beside", "import_exchange", "import_tell")
 
 
-def said(folder: Path, *entries: str, extra: dict[str, Any] | None = None, **variables: Any) -> str:
+def said(
+    folder: Path, *entries: str, extra: dict[str, Any] | None = None, options: tuple[str, ...] = (), **variables: Any
+) -> str:
     """What a play on the controller says that runs these entry points, with a primary pg1 and a standby pg2.
 
     :param extra: what a person gives by -e.
+    :param options: of ansible-playbook.
     """
     stack = folder / "collections" / "ansible_collections" / "odoo_deploy" / "stack"
     (stack / "roles" / "odoo_k8s" / "tasks").mkdir(parents=True)
@@ -126,7 +139,15 @@ def said(folder: Path, *entries: str, extra: dict[str, Any] | None = None, **var
         "ANSIBLE_NOCOLOR": "1",
     }
     program = str(Path(sys.executable).with_name("ansible-playbook"))
-    command = [program, "-i", str(folder / "hosts.json"), str(folder / "book.yml"), "-e", json.dumps(extra or {})]
+    command = [
+        program,
+        "-i",
+        str(folder / "hosts.json"),
+        str(folder / "book.yml"),
+        "-e",
+        json.dumps(extra or {}),
+        *options,
+    ]
     done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False)
     return " ".join((done.stdout + done.stderr).split())
 
@@ -161,6 +182,7 @@ def test_what_cannot_be_brought_in_stops_nothing(tmp_path: Path, given: dict[str
     [
         ({"refuses": ["exchange"]}, "still the server that accepts writes: pg1 does not answer, or accepts no writes"),
         ({"pods_go": False}, "(Wait until their pods are gone:"),
+        ({"fails": {"exchange": {"untouched": True}}}, "(Exchange: the module says so)"),
     ],
 )
 def test_what_fails_once_odoo_is_stopped_leaves_it_serving(tmp_path: Path, given: dict[str, Any], reason: str) -> None:
@@ -169,6 +191,46 @@ def test_what_fails_once_odoo_is_stopped_leaves_it_serving(tmp_path: Path, given
     assert '"msg": "served odoo:running"' in words, words[-3000:]
     assert "Odoo serves from the database of before" in words and reason in words
     assert "failed=1" in words
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"lost": ["exchange"]}, "pg1 does not answer"),
+        ({"fails": {"exchange": {"untouched": False}}}, "(Exchange: the module says so)"),
+    ],
+)
+def test_a_server_that_is_lost_may_have_exchanged_them(tmp_path: Path, given: dict[str, Any], reason: str) -> None:
+    """Nobody says which database serves; Odoo does."""
+    words = said(tmp_path, *IMPORT, odoo_k8s_import_file="/tmp/x.zip", **given)
+    assert '"msg": "served odoo:running"' in words, words[-3000:]
+    assert "It is not known whether the backup took the place of database odoo" in words and reason in words
+    assert "Odoo serves from the database of before" not in words and "failed=1" in words
+
+
+def test_a_check_of_an_export_says_what_would_be_written(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    file = tmp_path / "kept" / "odoo.zip"
+    words = said(tmp_path, "export_file", odoo_k8s_export_file=str(file), options=("--check",))
+    assert f"Database odoo is read from pg2 and written to {file}. Nothing was changed." in words, words[-3000:]
+    assert "failed=0" in words and list(file.parent.iterdir()) == []
+
+
+def test_a_check_of_an_import_reads_the_backup_and_ends_after_the_plan() -> None:
+    """What the plan is made of passes through the primary all the same, and is removed from there."""
+    tasks = yaml.safe_load((ROOT / "roles" / "odoo_k8s" / "tasks" / "import_inspect.yml").read_text())
+    (block,) = [task for task in tasks if "block" in task]
+    assert block["check_mode"] is False
+    assert block["block"][-1]["ansible.builtin.file"]["state"] == "absent"
+    assert block["block"][-1]["when"] == "ansible_check_mode"
+    (pack,) = [
+        task
+        for task in yaml.safe_load((ROOT / "roles" / "odoo_k8s" / "tasks" / "import_read.yml").read_text())
+        if task.get("odoo_deploy.stack.odoo_import", {}).get("act") == "pack"
+    ]
+    assert pack["check_mode"] is False
+    carried_out = yaml.safe_load((ROOT / "playbooks" / "odoo_import.yml").read_text())[-1]
+    assert "ansible_check_mode" in carried_out["when"]
 
 
 def test_a_backup_is_exported_from_the_standby(tmp_path: Path) -> None:
@@ -217,6 +279,14 @@ def test_an_upgrade_that_fails_is_taken_back(tmp_path: Path, given: dict[str, An
     assert outcome in words, words[-3000:]
     assert ('"msg": "served odoo:old"' in words) == ("could not" not in outcome)
     assert ("Restore the backup] " in words) == ("job_ends" in given)
+
+
+def test_a_secret_does_not_get_into_the_reason(tmp_path: Path) -> None:
+    """A rescue has the whole answer of a task, also of one with no_log."""
+    words = said(tmp_path, "upgrade_run", "upgrade_tell", odoo_k8s_upgrade=PLAN, secret_refused=True)
+    reason = words[words.index("Tell that the upgrade failed") :]
+    assert "Apply the secrets of its pods failed; what it answered may hold secrets and is not shown" in reason
+    assert "hunter2" not in reason, reason
 
 
 def test_what_was_before_is_served_whatever_a_person_asked_for(tmp_path: Path) -> None:
