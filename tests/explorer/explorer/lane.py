@@ -207,7 +207,7 @@ class Lane:
         mark.unlink(missing_ok=True)
         if "async.tar" in snapshots:
             self.reset()
-        for sync in (False,) if self.patroni else (True, False):
+        for sync in (True, False):
             self.sync = sync
             self._must(self._playbook("step3"), 900)
             self.sql(next(seen.server for seen in self.look() if not seen.standby), TABLES)
