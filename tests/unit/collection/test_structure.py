@@ -17,7 +17,6 @@ LONG: dict[str, int] = {
     "roles/container_image/meta/argument_specs.yml": 2,
     "roles/container_image/tasks/main.yml": 1,
     "roles/k8s_cluster/vars/main.yml": 2,
-    "roles/nginx_cache/vars/main.yml": 5,
     "roles/odoo_k8s/tasks/check.yml": 1,
     "roles/odoo_k8s/vars/main/main.yml": 2,
     "roles/postgres_backup/tasks/certificate.yml": 1,
