@@ -15,8 +15,6 @@ LONGEST = 200  # characters of one expression, white space folded
 LONG: dict[str, int] = {
     "roles/odoo_k8s/tasks/check.yml": 1,
     "roles/odoo_k8s/vars/main/main.yml": 2,
-    "roles/postgres_backup/tasks/certificate.yml": 1,
-    "roles/postgres_backup/vars/main.yml": 4,
     "roles/postgres_common/defaults/main.yml": 1,
     "roles/postgres_common/meta/argument_specs.yml": 1,
     "roles/postgres_common/tasks/restart.yml": 1,
