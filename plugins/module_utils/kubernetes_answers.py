@@ -1,7 +1,7 @@
 # Copyright: Odoo Deploy contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How Jobs and Deployments are doing, by what kubernetes.core's modules answer."""
+"""How Jobs, Deployments and pods are doing, by what kubernetes.core's modules answer."""
 
 from __future__ import annotations
 
@@ -74,3 +74,20 @@ def rollout(answer: Thing) -> Rollout:
 def pods(deployment: Thing) -> set[int]:
     """One number if none is old and each is available."""
     return {deployment["status"].get(name, 0) for name in ("updatedReplicas", "replicas", "availableReplicas")}
+
+
+def ready(pod: Thing) -> bool:
+    """By its first container, which is Odoo's; one that waits for a node has none yet."""
+    containers = pod["status"].get("containerStatuses") or [{}]
+    return bool(containers[0].get("ready"))
+
+
+def pod_to_show(answer: Thing) -> Thing:
+    """The newest of those that neither serve nor have finished, or nothing."""
+    bad = [
+        pod
+        for pod in answer["resources"]
+        if pod["status"].get("phase") != "Succeeded" and "deletionTimestamp" not in pod["metadata"] and not ready(pod)
+    ]
+    bad.sort(key=lambda pod: pod["metadata"].get("creationTimestamp", ""))
+    return bad[-1] if bad else {}

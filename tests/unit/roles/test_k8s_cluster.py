@@ -129,3 +129,43 @@ def test_what_a_trial_run_has_nothing_to_read_of(evaluate: Evaluate, tmp_path: P
         "minikube_running": "",
         "given": "",
     }
+
+
+def test_each_of_kubernetes_images_is_known_by_its_names(evaluate: Evaluate) -> None:
+    """One executable serves all but two, under many names; kube-proxy's is nobody's, the node has it itself."""
+    asked = [f"registry.k8s.io/{name}" for name in ("kube-apiserver:v1.34.0", "kube-proxy:v1.34.0", "etcd:3.6.4-0")]
+    asked += ["registry.k8s.io/coredns/coredns:v1.12.1", "registry.k8s.io/pause:3.10.1", "registry.test/pauses:1"]
+    known = {
+        "__k8s_cluster_programs": {"programs": "kube-programs:1", "coredns": "kube-coredns:1", "pause": "kube-pause:1"},
+        "__k8s_cluster_image_list": {"stdout_lines": asked},
+    }
+    told = evaluate(
+        VARIABLES, {"node": known}, [{"ansible.builtin.debug": {"msg": "{{ __k8s_cluster_control_plane_images }}"}}]
+    )
+    assert told["node"] == {
+        "kube-programs:1": [asked[0], asked[2], asked[5]],
+        "kube-coredns:1": [asked[3]],
+        "kube-pause:1": [asked[4]],
+    }
+
+
+def test_what_is_wrong_with_a_given_cluster(evaluate: Evaluate) -> None:
+    """In words that end with what to do about it."""
+    cases: dict[str, dict[str, Any]] = {
+        name: {"__k8s_cluster_answer": answer}
+        for name, answer in {
+            "refused": {"msg": "(401) Reason: Unauthorized"},
+            "both": {"msg": "Max retries exceeded, the last with 401"},
+            "silent": {"msg": "HTTPSConnectionPool: Max retries exceeded with url: /version"},
+            "other": {"msg": "Invalid kube-config file"},
+            "nothing": {},
+        }.items()
+    }
+    told = evaluate(VARIABLES, cases, [{"ansible.builtin.debug": {"msg": "{{ __k8s_cluster_problem }}"}}])
+    assert told == {
+        "refused": "the cluster refuses its credentials (401). Renew them",
+        "both": "the cluster refuses its credentials (401). Renew them",
+        "silent": "the cluster does not answer. Start it",
+        "other": "Invalid kube-config file. Correct it",
+        "nothing": "it cannot be read. Correct it",
+    }

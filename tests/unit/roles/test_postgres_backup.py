@@ -407,3 +407,105 @@ def test_the_machines_answer_decides_which_options_are_unknown(
     }
     told = evaluate(variables, {"pg1": {}}, [{"ansible.builtin.debug": {"msg": "{{ __postgres_backup_refusals }}"}}])
     assert [line.split(":")[0] for line in told["pg1"]] == [f"postgres_backup_options has {name}" for name in refused]
+
+
+def defined() -> dict[str, Any]:
+    """The role's defaults and variables, and what each machine is told."""
+    parts = (yaml.safe_load((ROLE / part / "main.yml").read_text(encoding="utf-8")) for part in ("defaults", "vars"))
+    told: dict[str, Any] = {"postgres_backup_servers": SERVERS, "postgres_backup_address": "192.0.2.21"}
+    return {name: value for part in parts for name, value in part.items()} | told
+
+
+def test_units_of_each_machine(evaluate: Any) -> None:
+    """pgBackRest's server where others reach it, the timers of backups where they are kept, the drill's on one host."""
+    timers = ["postgres-backup@full.timer", "postgres-backup@diff.timer", "postgres-backup-check.timer"]
+    alone = on_disk_of("bk1") | {"postgres_backup_servers": {}, "postgres_backup_drill_host": "other"}
+    cases: dict[str, dict[str, Any]] = {
+        "pg1": on_disk_of("pg2") | {"postgres_backup_drill_host": "pg2"},
+        "pg2": on_disk_of("pg2") | {"postgres_backup_drill_host": "pg2"},
+        "bk1": alone,
+        "store": S3 | {"postgres_backup_drill_host": "pg1"},
+        "drills": S3 | {"postgres_backup_drill_host": "drills"},
+    }
+    told = evaluate(defined(), cases, [{"ansible.builtin.debug": {"msg": "{{ __postgres_backup_units }}"}}])
+    assert told == {
+        "pg1": ["pgbackrest.service"],
+        "pg2": ["pgbackrest.service", *timers, "postgres-backup-drill.timer"],
+        "bk1": timers,
+        "store": timers,
+        "drills": [*timers, "postgres-backup-drill.timer"],
+    }
+
+
+def test_secrets_are_those_of_the_store_and_of_who_encrypts(evaluate: Any) -> None:
+    keys = {"repo1-s3-key": "word-one", "repo1-s3-key-secret": "word-two"}
+    cipher = {"postgres_backup_cipher_passphrase": "word-three"}
+    cases: dict[str, dict[str, Any]] = {"store": S3, "both": S3 | cipher, "pg1": on_disk_of("pg2") | cipher}
+    cases |= {"pg2": on_disk_of("pg2") | cipher, "none": on_disk_of("pg2")}
+    told = evaluate(defined(), cases, [{"ansible.builtin.debug": {"msg": "{{ __postgres_backup_secrets }}"}}])
+    passphrase = {"repo1-cipher-pass": "word-three"}
+    assert told == {"store": keys, "both": keys | passphrase, "pg1": {}, "pg2": passphrase, "none": {}}
+
+
+def test_functions_have_the_names_of_their_release(evaluate: Any) -> None:
+    """PostgreSQL 15 renamed them."""
+    grant = "{{ __postgres_backup_sql | select('search', 'GRANT EXECUTE') | first }}"
+    cases = {f"pg{version}": {"postgres_backup_version": version} for version in ("13", "14", "15", "17")}
+    told = evaluate(defined(), cases, [{"ansible.builtin.debug": {"msg": grant}}])
+    always = "pg_create_restore_point(text), pg_switch_wal()"
+    old = f"pg_start_backup(text, boolean, boolean), pg_stop_backup(boolean, boolean), {always}"
+    new = f"pg_backup_start(text, boolean), pg_backup_stop(boolean), {always}"
+    names = {name: f"GRANT EXECUTE ON FUNCTION {old if name in ('pg13', 'pg14') else new} TO backup" for name in cases}
+    assert told == names
+
+
+def test_an_authority_that_cannot_sign_is_told_first(evaluate: Any, tmp_path: Path) -> None:
+    """Its key is needed where no certificate was given; an object store needs neither; a trial run makes none."""
+    (tmp_path / "ca.crt").touch()
+    (tmp_path / "ca.key").touch()
+    here = {
+        "postgres_backup_ca_certificate": str(tmp_path / "ca.crt"),
+        "postgres_backup_ca_key": str(tmp_path / "ca.key"),
+    }
+    absent = str(tmp_path / "absent")
+    given = {"postgres_backup_certificate": "/srv/c.crt"}
+    disk = on_disk_of("pg2") | here
+    cases: dict[str, dict[str, Any]] = {
+        "right": disk,
+        "no_certificate": disk | {"postgres_backup_ca_certificate": absent},
+        "no_key": disk | {"postgres_backup_ca_key": absent},
+        "given": disk | {"postgres_backup_ca_key": absent} | given,
+        "given_by_nobody": disk | {"postgres_backup_ca_certificate": absent} | given,
+        "store": S3 | {"postgres_backup_ca_certificate": absent, "postgres_backup_ca_key": absent},
+    }
+    (check,) = (one for one in defined()["__postgres_backup_checks"] if "ca_certificate }} or" in one["message"])
+    told = evaluate(defined(), cases, [{"ansible.builtin.debug": {"msg": check["broken"]}}])
+    assert told == {name: name in ("no_certificate", "no_key", "given_by_nobody") for name in cases}
+    # A command line's --check, which no task can set.
+    trial = check["broken"].replace("ansible_check_mode", "true")
+    assert evaluate(defined(), cases, [{"ansible.builtin.debug": {"msg": trial}}]) == dict.fromkeys(cases, False)
+
+
+def test_which_certificates_are_renewed(evaluate: Any, tmp_path: Path) -> None:
+    """The one that the role made, once it is due or when all are; one that was given, or is not there, is not."""
+    tasks = yaml.safe_load((ROLE / "tasks" / "certificate.yml").read_text(encoding="utf-8"))
+    (decide,) = (task for task in tasks if task["name"] == "Decide whether it is due")
+    there = {"__postgres_backup_answer": {"backup": {"certificate": ends_in(60, tmp_path)}}}
+    disk = on_disk_of("pg2") | there
+    every = {"postgres_backup_renew_all": True}
+    cases: dict[str, dict[str, Any]] = {
+        "good": disk,
+        "due": disk | {"postgres_backup_certificate_renew_days": 61},
+        "every": disk | every,
+        "given": disk | every | {"postgres_backup_certificate": "/srv/c.crt"},
+        "missing": disk | every | {"__postgres_backup_answer": {"backup": {"certificate": ""}}},
+        "store": S3 | there | every,
+    }
+    known = {
+        "postgres_backup_ca_certificate": str(tmp_path / "ca.crt"),
+        "__postgres_backup_names": ["DNS:pg1", "IP:192.0.2.21", "DNS:192.0.2.21"],
+    }
+    told = evaluate(
+        defined() | known, cases, [decide, {"ansible.builtin.debug": {"msg": "{{ postgres_backup_renew }}"}}]
+    )
+    assert told == dict.fromkeys(cases, False) | {"due": True, "every": True}

@@ -1,6 +1,6 @@
 # Copyright: Odoo Deploy contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs and Deployments by what the cluster says of them."""
+"""Jobs, Deployments and pods by what the cluster says of them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.odoo_deploy.stack.plugins.filter.k8s_job import k8s_job
+from ansible_collections.odoo_deploy.stack.plugins.filter.k8s_pod_to_show import k8s_pod_to_show
 from ansible_collections.odoo_deploy.stack.plugins.filter.k8s_rollout import k8s_rollout
-from ansible_collections.odoo_deploy.stack.plugins.module_utils.kubernetes_answers import job_end, rollout
+from ansible_collections.odoo_deploy.stack.plugins.module_utils.kubernetes_answers import job_end, pod_to_show, rollout
 
 BEGAN = datetime(2026, 11, 28, 12, tzinfo=timezone.utc).timestamp()
 START = {"startTime": "2026-11-28T12:00:00Z"}
@@ -89,3 +90,43 @@ def test_what_is_no_answer_is_refused() -> None:
         k8s_rollout({"result": []})
     with pytest.raises(AnsibleFilterError, match="k8s_job: this is no answer"):
         k8s_job({}, 0, 0)
+
+
+def pod(name: str, minute: int, phase: str = "Running", **more: Any) -> dict[str, Any]:
+    metadata = {"name": name, "creationTimestamp": f"2026-11-28T12:{minute:02}:00Z"}
+    return {"kind": "Pod", "metadata": metadata, "status": {"phase": phase, **more}}
+
+
+def containers(*ready: bool) -> dict[str, Any]:
+    return {"containerStatuses": [{"ready": each} for each in ready]}
+
+
+GOING = pod("going", 9, **containers(False))
+GOING["metadata"]["deletionTimestamp"] = "2026-11-28T13:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("pods", "name"),
+    [
+        ([pod("old", 1, **containers(False)), pod("new", 2, **containers(False))], "new"),
+        ([pod("new", 2, **containers(False)), pod("old", 1, **containers(False))], "new"),
+        ([pod("one", 1, **containers(False)), pod("two", 1, **containers(False))], "two"),
+        ([pod("bad", 1, **containers(False)), pod("serves", 2, **containers(True))], "bad"),
+        ([pod("bad", 1, **containers(False, True)), pod("serves", 2, **containers(True, False))], "bad"),
+        ([pod("failed", 1, "Failed", **containers(False)), pod("done", 2, "Succeeded", **containers(False))], "failed"),
+        ([pod("waits", 1, "Pending"), GOING], "waits"),  # for a node: it has no container yet
+        ([pod("waits", 1, "Pending", containerStatuses=[])], "waits"),
+        ([pod("serves", 2, **containers(True)), GOING], ""),
+        ([], ""),
+    ],
+)
+def test_the_pod_to_show(pods: list[dict[str, Any]], name: str) -> None:
+    found = pod_to_show(asked(*pods))
+    assert (found["metadata"]["name"] if found else "") == name
+    assert k8s_pod_to_show(asked(*pods)) == found
+
+
+def test_no_answer_has_no_pod() -> None:
+    for answer in ({}, asked({"kind": "Pod"}), {"resources": None}):
+        with pytest.raises(AnsibleFilterError, match="k8s_pod_to_show: this is no answer"):
+            k8s_pod_to_show(answer)
